@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import orjson
 
-from service.core.reports.counters import OTHER, Counters, read_labels
+from service.core.reports.counters import FRESH, OTHER, Counters, read_labels
 
 _MOST_COMBINATIONS = 2000  # as in funnel.lua
 
@@ -60,7 +60,14 @@ def read_counters(words: Sequence[bytes]) -> tuple[dict[str, dict[str, int]], di
     for raw_name, value in pairs(words):
         labels, _, name = raw_name.decode().rpartition("|")
         if labels:
-            rows.setdefault(labels, {})[name] = int(value)
+            _add_counter(rows.setdefault(labels, {}), name, int(value))
         elif name[0] == "^":
             ends[name[1:]] = int(value)
     return rows, ends
+
+
+def _add_counter(row: dict[str, int], name: str, count: int) -> None:
+    left, is_move, entered = name.partition(">")
+    for state, by in ((left, -count), (entered, count)) if is_move else ((name, count),):
+        if state != FRESH:  # fresh sends are what the other states leave
+            row[state] = row.get(state, 0) + by

@@ -23,6 +23,7 @@ from service.store.replication import ReplicatedVerifications
 from service.store.scripts import Scripts
 from tests.store.engines import CODE_TTL_MS, MINUTE_MS, ROTATED, Stores, sid_of
 from tests.store.test_fallbacks import THREE, claim, follow
+from tests.store.test_funnel import counted
 
 WAIT_MS = 10
 
@@ -246,23 +247,19 @@ async def test_a_send_is_counted_as_approved_while_somebody_is_told_so(stores):
     """The report's counters move with the status: there when a request is told, and back when it was in vain."""
     verification = await stores.sent()
 
-    def counted():
-        states = {}
-        for key in stores.admin.scan_iter("otp:*:funnel:h*"):
-            for field, value in stores.admin.hgetall(key).items():
-                if b".c" in field and int(value):
-                    states[field.decode().rpartition(".")[2]] = int(value)
-        return states
+    def converted():
+        [row] = counted(stores).values()
+        return {state.rpartition(".")[2]: count for state, count in row.items() if ".c" in state}
 
     async with waiting(stores, replicas=1) as late:
         await refused(late.check(verification, "111111"))
-        assert counted() == {"p": 1}
+        assert converted() == {"p": 1}
     async with waiting(stores, late=("tell",)) as late:
         await refused(late.check(verification, "111111"))
-        assert counted() == {"p": 1}
+        assert converted() == {"p": 1}
     async with waiting(stores) as opened:
         assert await opened.verdict(verification, "111111") is Verdict.APPROVED
-        assert counted() == {"a": 1}
+        assert converted() == {"a": 1}
 
 
 async def test_what_other_processes_decide_meanwhile_is_told(stores):

@@ -16,7 +16,7 @@ SENDS = "n"
 HOUR_MS, DAY_MS = 3_600_000, 86_400_000
 HOURS_KEPT_MS, DAYS_KEPT_MS = 35 * DAY_MS, 400 * DAY_MS
 OTHER = "other"  # every label of the combinations beyond the most of an hour
-_FRESH = "0u.-.p"
+FRESH = "0u.-.p"
 _STATE = re.compile(r"(\d[a-z])(\d*)\.(-|w|l|c\d+)\.([a-z])")
 
 
@@ -160,7 +160,7 @@ def states(counters: Counters) -> Iterable[tuple[State, int]]:
             fresh -= count
             yield read_state(name), count
     if fresh:
-        yield read_state(_FRESH), fresh
+        yield read_state(FRESH), fresh
 
 
 class Bucket(NamedTuple):

@@ -105,7 +105,7 @@ end
 
 local attempts = tonumber(record[FIELD.attempts])
 if matching ~= 'absent' then
-  attempts = redis.call('HINCRBY', KEYS[1], FIELD.attempts, 1)
+  attempts = redis.call('HINCRBY', KEYS[1], FIELD.attempts, '1')
   record[FIELD.attempts] = tostring(attempts)
 end
 
@@ -145,7 +145,7 @@ local enqueued, feedback, changes = 0, nil, {}
 if send and not record[SEND.feedback .. send] then
   local sid = record[SEND.sid .. send]
   if sid then
-    enqueue(KEYS[2], KEYS[3], sid, now_ms, table.concat({id, send, country, channel}, '|'))
+    enqueue(KEYS[2], KEYS[3], sid, now_ms, id .. '|' .. send .. '|' .. country .. '|' .. channel)
     enqueued = 1
   end
   feedback = sid and 'pending' or 'awaiting_sid'
@@ -172,7 +172,7 @@ end
 local outcome, wrong_after = nil, tonumber(record[FIELD.wrong_after] or 0)
 if verdict == 'approved' then
   local slot = math.max(0, math.ceil(2 * math.log((now_ms - sent_ms) / 1000) / math.log(2)))  -- as slot_of in funnel.lua
-  outcome = string.format('c%d', slot)
+  outcome = 'c' .. slot
 elseif send and not record[SEND.outcome .. send] then
   outcome = 'l'
 elseif not send and wrong_after < tonumber(record[FIELD.sends]) then
@@ -233,14 +233,12 @@ if is_moved then
   for number = 1, tonumber(record[FIELD.sends]) do
     local send = number == 1 and '1' or tostring(number)  -- a text: Lua would write a number anew in each name
     --@include counted_as.lua
-    local from = delivery .. '.' .. typed .. '.' .. was
-    if outcome and number == typed_send then typed = outcome
-    elseif typed == '-' and wrong_after >= number then typed = 'w' end
-    local to = delivery .. '.' .. typed .. '.' .. is
-    if from ~= to then
-      local left = from == '0u.-.p' and 0 or redis.call('HINCRBY', sent_key, labels .. '|' .. from, '-1')
-      local sum = redis.call('HINCRBY', sent_key, labels .. '|' .. to, '1')
-      if (sum == 1 or left == -1) and redis.call('TTL', sent_key) < 0 then
+    local became = typed
+    if outcome and number == typed_send then became = outcome
+    elseif typed == '-' and wrong_after >= number then became = 'w' end
+    if became ~= typed or is ~= was then
+      local moved = labels .. '|' .. delivery .. '.' .. typed .. '.' .. was .. '>' .. delivery .. '.' .. became .. '.' .. is
+      if redis.call('HINCRBY', sent_key, moved, '1') == 1 and redis.call('TTL', sent_key) < 0 then
         --@include funnel.lua
         keep_listed(sent_key)
       end

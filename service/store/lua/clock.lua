@@ -19,6 +19,6 @@ end
 -- Names of counters: <event>:<country>:<channel>, with :<slot> if the time is known that a delivery or an approval took (its
 -- slot: see funnel.lua). So the counters of a histogram cost nothing more, and never fall.
 local function count(stats_key, field)
-  redis.call('HINCRBY', stats_key, field, 1)
+  redis.call('HINCRBY', stats_key, field, '1')
   renew(stats_key, STATS_TTL_SECONDS)
 end

@@ -7,8 +7,9 @@
 -- confirmation its key is the SID, its particulars are verification id|send number|country|channel
 
 local function enqueue(outbox_key, info_key, key, now_ms, particulars)
-  redis.call('HSETNX', info_key, key, table.concat({0, now_ms, particulars}, '|'))
-  redis.call('ZADD', outbox_key, 'NX', now_ms, key)
+  local since = string.format('%d', now_ms)
+  redis.call('HSETNX', info_key, key, '0|' .. since .. '|' .. particulars)
+  redis.call('ZADD', outbox_key, 'NX', since, key)
   -- Both keys begin with their first entry. If one ever outlives the other, the next look of a worker renews it.
   if renew(outbox_key, OUTBOX_TTL_SECONDS) then redis.call('EXPIRE', info_key, OUTBOX_TTL_SECONDS) end
 end

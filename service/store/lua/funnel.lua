@@ -2,13 +2,14 @@
 --
 -- A send is in exactly one state, which follows from the record: what the provider says of it, what the person did, and the
 -- status of the verification. Each script tells what it changes in the record; the send then moves from the state that it had
--- to the state that it has: -1 here, +1 there. So the states of an hour always add up to its sends.
+-- to the state that it has. One counter counts such a move, so the states of an hour always add up to its sends.
 --
 -- A send is counted in the hour in which it was sent, in a hash of its partition. Two days after the end of its UTC day the
 -- hours are rolled up, and what moves later is counted in a hash of the day, as differences.
 --
 --   <labels>|n         sends                  labels: country|channel|sender|purpose|action|number of the send
---   <labels>|<state>   sends in this state; a fresh send has none, so it is what the others leave of n
+--   <labels>|<state>><state>  sends that moved from one state to another; every send begins as FRESH
+--   <labels>|<state>   sends in this state that were counted under other labels before, or are by now
 --   <labels>|t<slot>   sends by how long their delivery took
 --   <labels>|b<limit>  refused by us: no sends
 --   #                  combinations of labels
@@ -105,14 +106,14 @@ local function log_unconverted(verification_key, record, send)
 end
 
 local function move(verification_key, record, send, from, to)
-  local was_counted, is_counted = from.state ~= FRESH, to.state ~= FRESH
-  if from.labels ~= to.labels then
+  if from.labels == to.labels then
+    add(to.key, to.labels .. '|' .. from.state .. '>' .. to.state, 1)
+  else
     register(verification_key, to, send)
-    add(to.key, from.labels .. '|n', -1)
-    add(to.key, to.labels .. '|n', 1)
+    for labels, by in pairs({[from.labels] = -1, [to.labels] = 1}) do add(to.key, labels .. '|n', by) end
+    if from.state ~= FRESH then add(to.key, from.labels .. '|' .. from.state, -1) end
+    if to.state ~= FRESH then add(to.key, to.labels .. '|' .. to.state, 1) end
   end
-  if was_counted then add(to.key, from.labels .. '|' .. from.state, -1) end
-  if is_counted then add(to.key, to.labels .. '|' .. to.state, 1) end
   if string.find(to.state, '^[34][dr]') and not string.find(from.state, '^[34][dr]') then
     add(to.key, to.labels .. '|t' .. slot_of(now_ms - tonumber(record[SEND.sent_at_ms .. send])), 1)
   end
