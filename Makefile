@@ -78,8 +78,8 @@ faults: install ## Kill, freeze and cut off real engines (FAULTS, FAULT_RATE)
 soak: install ## Work for an hour; print what grows (SOAK_SECONDS)
 	@SOAK_SECONDS=$${SOAK_SECONDS:-3600} $(BIN)/pytest tests/failover/test_soak.py -s -m slow $(ARGS)
 
-recount: install ## Recount the report of 2,000 journeys (RECOUNT_JOURNEYS)
-	@RECOUNT_JOURNEYS=$${RECOUNT_JOURNEYS:-2000} $(BIN)/pytest tests/chaos/test_recount.py -s $(ARGS)
+recount: install ## Recount the report of 20,000 journeys (RECOUNT_JOURNEYS)
+	@RECOUNT_JOURNEYS=$${RECOUNT_JOURNEYS:-20000} $(BIN)/pytest tests/chaos/test_recount.py -s $(ARGS)
 
 races: install ## Race guesses and right codes for 200 rounds (RACE_ROUNDS)
 	@RACE_ROUNDS=$${RACE_ROUNDS:-200} $(BIN)/pytest tests/attacks/test_races.py -m slow $(ARGS)
