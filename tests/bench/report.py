@@ -16,6 +16,7 @@ from matplotlib import pyplot as plt
 
 BENCHES = (
     "verify", "pairs", "hung", "growth", "lag", "round_trips", "memory", "redis_client", "open_loop", "start", "peers",
+    "dashboard",
 )  # fmt: skip
 COLOURS = {"service": "#0b6e4f", "plain": "#9a9a9a", "ceiling": "#c8a13a"}
 

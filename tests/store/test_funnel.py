@@ -68,6 +68,11 @@ async def test_times_are_counted_for_the_metrics(stores):
         await stores.deliver(sent, status=status)
         seen = await totals()
     assert (seen["delivered:US:sms:4"], seen["read:US:sms"]) == (1, 1)
+    resent = await stores.sent("333333")
+    await stores.resend(resent, "444444")
+    stores.raw(resent).set("sent_at_ms", int(stores.raw(resent).get("sent_at_ms", 1)) - 3_000, 1)
+    await stores.deliver(resent, 2, status=Delivery.DELIVERED)
+    assert (await totals())["delivered:US:sms:0"] == 1
     other = await stores.sent("222222")
     await stores.deliver(other, status=Delivery.READ)
     stores.raw(sent).set("sent_at_ms", int(stores.raw(sent).get("sent_at_ms", 1)) - 4_000, 1)
@@ -75,8 +80,11 @@ async def test_times_are_counted_for_the_metrics(stores):
         await stores.check(sent, "111111")
         seen = await totals()
     timed = {name: value for name, value in seen.items() if name.rpartition(":")[2].isdigit()}
-    assert timed == {"delivered:US:sms:4": 1, "read:US:sms:0": 1, "approved:US:sms:6": 1}
-    assert counted(stores) == {FIRST: {"n": 2, "4r.c6.a": 1, "4r.-.p": 1, "t4": 1, "t0": 1}}
+    assert timed == {"delivered:US:sms:4": 1, "delivered:US:sms:0": 1, "read:US:sms:0": 1, "approved:US:sms:6": 1}
+    assert counted(stores) == {
+        FIRST: {"n": 3, "4r.c6.a": 1, "4r.-.p": 1, "1q.-.p": 1, "t4": 1, "t0": 1},
+        FIRST[:-1] + "2": {"n": 1, "3d.-.p": 1, "t0": 1},
+    }
 
 
 async def test_an_answer_counts_for_every_send(stores):
