@@ -17,6 +17,7 @@ from service.core.reports.question import Grouping, QuestionUnfit, read_question
 from service.core.reports.report import Conversion
 from service.core.reports.slots import quantile
 from service.core.reports.sums import Sums
+from service.core.store_health import StoreUnavailable
 
 COUNTRIES = [f"{letter}{other}" for letter in "ABCDEF" for other in "ABCDE"]
 NOW_MS = 1_795_873_380_000  # 2026-11-28T13:43:00Z
@@ -333,18 +334,35 @@ async def test_a_long_report_takes_turns(monkeypatch, pauses):
     assert (seen > 5) is pauses
 
 
+async def test_while_redis_is_away_no_report_waits_for_another():
+    """Reports that cannot read the clock fail at the same time."""
+    asking, barrier = 0, asyncio.Event()
+
+    class Away(Kept):
+        async def now_ms(self):
+            nonlocal asking
+            asking += 1
+            if asking == 5:
+                barrier.set()
+            await asyncio.wait_for(barrier.wait(), 30)
+            raise StoreUnavailable("away")
+
+    conversion = Conversion(Away())
+    made = await asyncio.gather(
+        *(conversion.report(read_question({}, NOW_MS)) for _ in range(5)), return_exceptions=True
+    )
+    assert [type(each) for each in made] == [StoreUnavailable] * 5
+
+
 async def test_reports_are_made_one_after_the_other():
     """Of many reports at once each would take a turn between those of others; so one begins when the last has ended."""
 
     class Counted(Kept):
         begun = most = 0
 
-        async def now_ms(self):
+        async def hours(self, starts_ms):
             self.begun += 1
             self.most = max(self.most, self.begun)
-            return NOW_MS
-
-        async def hours(self, starts_ms):
             await asyncio.sleep(0)
             async for bucket in super().hours(starts_ms):
                 yield bucket

@@ -78,11 +78,12 @@ class Conversion:
     async def report(self, question: Question) -> Report:
         """Answer a question. Raises `StoreUnavailable`.
 
-        One after the other: of many reports at once each would take a turn between those of others.
+        One after the other: of many reports at once each would take a turn between those of others. The clock is read
+        before that, so that reports do not wait for each other while Redis is away.
         """
+        now_ms = await self._store.now_ms()
         async with self._answering:
-            now_ms, turns = await self._store.now_ms(), Turns()
-            groups = Groups(question, now_ms)
+            groups, turns = Groups(question, now_ms), Turns()
             async for bucket in self._buckets(question, now_ms):
                 for _ in groups.add(bucket):
                     await turns.pause()
