@@ -192,6 +192,28 @@ def test_an_ended_session_leads_back_to_the_form(dashboard, cookies, complaints)
     complaints.clear()  # of the 401
 
 
+def test_what_does_not_work_is_said_at_the_top(dashboard):
+    """Halts, a missing worker and failed confirmations are named, and the title counts what is alarming."""
+    failed = {"verification_id": "ve_0", "send": 1, "reason": "404", "tries": 1}
+    outbox = {"pending": 1, "failed": 3, "oldest_seconds": 900, "awaiting_sid": 0, "halted": "halt", "is_worked": False}
+    state = {
+        "version": "0", "partitions_unavailable": 2, "fixes": ["Redis refuses writes."], "sending_halted": "halt",
+        "outbox": outbox, "failed": [{"sid": f"SM{number}", **failed} for number in range(3)],
+    }  # fmt: skip
+    dashboard.route("**/dashboard/state", lambda route: route.fulfill(json=state))
+    dashboard.evaluate("dispatchEvent(new Event('refresh'))")
+    notices = dashboard.locator(".notices li")
+    for text in (
+        "No messages are sent: halt.", "2 of 16 partitions of Redis do not work. Redis refuses writes.",
+        "Confirmations wait: halt.", "No worker is alive", "3 confirmations were given up.",
+        "The oldest confirmation has waited for 15 min.",
+    ):  # fmt: skip
+        expect(notices.filter(has_text=text)).to_have_count(1)
+    expect(dashboard.get_by_role("button", name="Retry SM1")).to_be_visible()
+    expect(dashboard).to_have_title("(5) Conversion · otp-service")  # with that of France
+    dashboard.unroute_all()
+
+
 def test_an_operator_releases_a_number(dashboard):
     """The form says what it did, to a screen reader too."""
     dashboard.get_by_label("Release a number").fill("+1 415 555 0142")

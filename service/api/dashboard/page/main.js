@@ -63,8 +63,9 @@ async function loadParts(mine) {
     service.conversion(reportQuery(filters, { group_by: "channel,sender" })).then(keep("senders")),
     service.unconverted(reasons).then(keep("unconverted")),
   ];
-  if (mine === round && Date.now() - rareAt > RARELY_MS) {
-    rareAt = Date.now();
+  const begun = Date.now();
+  const isDue = mine === round && begun - rareAt > RARELY_MS;
+  if (isDue) {
     parts.push(
       service.conversion(reportQuery({ ...filters, since: "14d", from: null, to: null }, { group_by: "country,day" })).then(keep("days")),
       service.conversion(reportQuery({ ...filters, since: "24h", from: null, to: null }, { group_by: "country" })).then(keep("newest")),
@@ -74,6 +75,7 @@ async function loadParts(mine) {
     if (!figures.options) parts.push(loadOptions().then(keep("options")));
   }
   await Promise.all(parts);
+  if (isDue && mine === round) rareAt = begun; // a load that was overtaken kept nothing: the next one asks again
 }
 
 /** Find what the filters can be set to: what occurred within the last 7 days. */
@@ -179,7 +181,7 @@ function renderLive() {
   const place = document.getElementById("live");
   place.hidden = !session.signed_in;
   if (!session.signed_in) return;
-  const tone = ui.isPaused ? "paused" : fault ? "stale" : "fresh";
+  const tone = fault ? "stale" : ui.isPaused || loadedAt === null ? "paused" : "fresh";
   const text = loadedAt === null ? (fault ? "Not current" : "Loading") : ui.isPaused ? `Paused, ${f.ago(Date.now() - loadedAt)}` : fault ? `Stale, ${f.ago(Date.now() - loadedAt)}` : `Live, ${f.ago(Date.now() - loadedAt)}`;
   const toggle = () => {
     ui.isPaused = !ui.isPaused;
@@ -191,6 +193,7 @@ function renderLive() {
 }
 
 function signInPage() {
+  document.title = "Conversion · otp-service";
   const { refusal } = session;
   const form = h(
     "form",
@@ -232,6 +235,8 @@ function notices() {
   const found = alarms(figures.state).map(([tone, text]) => h("li", { class: tone, "data-key": text }, text));
   if (figures.countries && figures.days) found.push(...countryAlarms(figures.newest?.groups ?? [], figures.countries.groups, ownDays(figures.days), filters));
   if (fault && figures.main) found.push(h("li", { class: "warn", "data-key": "stale" }, `${fault.message} ${loadedAt === null ? "Some figures are missing." : `These figures are from ${f.instant(new Date(loadedAt), filters.tz, f.CLOCK)}.`} `, h("button", { type: "button", class: "link", onclick: () => load() }, "Try now")));
+  const alarming = found.filter((notice) => notice.classList.contains("alarm")).length;
+  document.title = `${alarming ? `(${alarming}) ` : ""}Conversion · otp-service`; // seen on the tab while another is open
   return h("ul", { class: "notices", "data-key": "notices" }, found);
 }
 

@@ -36,6 +36,7 @@ export function alarms(state) {
   else {
     if (outbox.halted) found.push(["alarm", `Confirmations wait: ${outbox.halted}.`]);
     if (!outbox.is_worked) found.push(["alarm", "No worker is alive, so nothing is confirmed. Start otp-service worker."]);
+    if (outbox.failed) found.push(["warn", `${outbox.failed === 1 ? "1 confirmation was" : `${f.count(outbox.failed)} confirmations were`} given up. Outbox, below, has the reasons.`]);
     if (outbox.oldest_seconds > 600) found.push(["warn", `The oldest confirmation has waited for ${f.duration(outbox.oldest_seconds)}.`]);
   }
   return found;

@@ -211,7 +211,7 @@ export function unconverted(sends, filters, lists) {
   const head = [["Sent", ""], ["Country", ""], ["Reason", ""], ["Error", ""], ["Channel", "wide"], ["Purpose, action", "wide"], ["Send", "number wide"], ["Verification", "widest"]];
   return panel(
     "Unconverted sends",
-    "The newest, without numbers; the log is bounded",
+    "The newest of a bounded log",
     h("div", { class: "panel-tools" }, h("label", { for: "reason", class: "unseen" }, "Reason"), select),
     sends.length ? table("Unconverted sends", head, rows) : nothing("None."),
     moreOf(sends, 12, "unconverted", lists),
