@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NoReturn
 
-from service.core.actions import Action, Secrets, code, link, password
+from service.core.actions import Action, Secrets, link, password
 from service.core.channels import CHANNELS, Channel, ChannelUnavailable, ChannelUnfit
 from service.core.issue_request import IssueRequest
 from service.core.message_texts import MessageTexts
@@ -42,7 +42,7 @@ class IssuePolicy:
     channel_ttl_seconds: Mapping[Channel, int] = field(default_factory=dict)
 
     def completed(
-        self, request: VerificationRequest, to: str, profile: Profile, payment: Payment | None = None
+        self, request: VerificationRequest, to: str, profile: Profile
     ) -> tuple[VerificationRequest, str | None]:
         """Fill in what was not asked, and give the secret of a test number.
 
@@ -51,16 +51,9 @@ class IssuePolicy:
         request = request._replace(ttl_seconds=request.ttl_seconds or self.ttl_seconds)
         if request.action is Action.CODE:
             fixed = self.secrets.fixed_for(to)
-            request = request._replace(code_length=len(fixed or "") or request.code_length or self.code_length)
-            if payment is not None:
-                self._check_payment(request, payment, profile.texts)
-            elif request.embedded_origin is not None:
-                self._check_origins(request, profile.texts)
-            return request, fixed
+            return request._replace(code_length=len(fixed or "") or request.code_length or self.code_length), fixed
         if request.action is Action.PASSWORD:
             request = request._replace(password_length=request.password_length or password.DEFAULT_LENGTH)
-            if payment is not None:
-                self._check_payment(request, payment, profile.texts)
         elif self.secrets.fixed_for(to) is not None:
             raise ActionUnfit("action", "A test number receives no message. Use a code or a password.")
         elif request.action is Action.LINK:
@@ -109,6 +102,8 @@ class IssuePolicy:
                 raise ActionUnfit(field, f"Messages by {channel} cannot show amount and payee. Use another channel.")
         elif profile.texts.own.lacks(request.country, request.locale, request.action):
             self._refuse_without_text(request)
+        elif payment is not None or request.embedded_origin is not None:
+            self._check_text(request, payment, profile.texts)
         said = self.channel_ttl_seconds.get(channel, request.ttl_seconds)
         if said != request.ttl_seconds:
             raise ActionUnfit(
@@ -124,19 +119,13 @@ class IssuePolicy:
         raise ActionUnfit("action", f"{sentence} Add [country.{country}] {action}, or use another action.")
 
     @staticmethod
-    def _check_payment(request: VerificationRequest, payment: Payment, texts: MessageTexts) -> None:
-        """Refuse a payment that leaves no room for the code or the password."""
+    def _check_text(request: VerificationRequest, payment: Payment | None, texts: MessageTexts) -> None:
+        """Refuse a payment, or two hosts, that leave no room for the secret: one host alone always does."""
         try:
             texts.write(request, "8" * (request.code_length or request.password_length or 0), payment)
         except ValueError as unfit:
-            raise ActionUnfit("payee", f"This payment cannot be shown: {unfit}.") from None
-
-    @staticmethod
-    def _check_origins(request: VerificationRequest, texts: MessageTexts) -> None:
-        """Refuse two hosts that leave no room for the text: one alone always does."""
-        try:
-            texts.write(request, "8" * (request.code_length or code.LONGEST))
-        except ValueError:
+            if payment is not None:
+                raise ActionUnfit("payee", f"This payment cannot be shown: {unfit}.") from None
             sentence = "The hosts of web_origin and embedded_origin are too long for one message."
             raise ActionUnfit("embedded_origin", sentence) from None
 

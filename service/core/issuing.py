@@ -119,7 +119,7 @@ class Issuing:
     def _new(self, asked: IssueRequest, key_tag: str, profile: Profile) -> tuple[NewVerification, str | None]:
         """Describe the new verification, by the settings where nothing was asked; give a test number's secret too."""
         to, index = asked.number.e164, self._keyring.number_index(asked.number.e164)
-        request, fixed = self._policy.completed(asked.request, to, profile, asked.payment)
+        request, fixed = self._policy.completed(asked.request, to, profile)
         self._policy.check_channels(asked, request, profile)
         new = NewVerification(
             id=new_id(index.partition),

@@ -67,17 +67,17 @@ def test_a_usual_payment_keeps_brand_and_warning(locale):
 
 
 def test_what_does_not_fit_is_refused_in_a_sentence():
-    """Too long a host, an app that would not read the message, and the exact text of a country stop the issue."""
+    """Too long a host, an app that would not read it, and the exact text of a country stop an issue or a resend."""
     own = read_own_texts({"country": {"IN": {"code": "{code} is your OTP"}}})
     for asked, sentence in (
         ({"web_origin": "o" * 64, "embedded_origin": "o" * 64, "locale": "ru"}, "too long for one message"),
         ({"app_hash": "FA+9qCX9VSu", "locale": "ru"}, "too long for one message"),
         ({"country": "IN"}, "the text for IN in OTP_TEXTS is sent as it is"),
     ):
-        request = VerificationRequest(**{"country": "US"} | asked)
+        request = VerificationRequest(**{"country": "US", "code_length": 6} | asked)
         profile = Profile(MessageTexts("Acme", own=own))
         with pytest.raises(ActionUnfit, match=sentence) as refused:
-            POLICY.completed(request, "+14155550123", profile, Payment("9" * 20, "漢" * 30))
+            POLICY.check_channel(Channel.SMS, request, profile, Payment("9" * 20, "漢" * 30))
         assert refused.value.field == "payee"
 
 
