@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from service.core.partitions import PARTITIONS
 from service.core.reports.counters import DAY_MS, DAYS_KEPT_MS, HOUR_MS, HOURS_KEPT_MS, Counters
+from service.core.store_health import StoreUnavailable
 from service.store import keys as redis_keys
 from service.store.funnel import redis_now_ms
 from service.store.merged_counters import Merged, read_counters
@@ -20,6 +21,7 @@ from service.store.scripts import Scripts
 _SETTLING_MS = 15 * 60 * 1000  # after the end of an hour: by then most of its codes have ended
 _ROLLED_UP_MS = 2 * DAY_MS + _SETTLING_MS  # after the end of a day; the nodes of a cluster have each a clock
 _MOST_LAPSED = 200
+_MOST_TRIES = 100  # each means that another worker has got on
 
 
 class RedisFunnelUpkeep:
@@ -100,13 +102,15 @@ class RedisFunnelUpkeep:
 
     async def _change(self, name: str, change: Callable[[Merged], None]) -> None:
         """Change merged counters: read, change and replace them, until no other worker has done so in between."""
-        key, is_replaced = redis_keys.funnel_merged(name), False
+        key = redis_keys.funnel_merged(name)
         length_ms, kept_ms = (HOUR_MS, HOURS_KEPT_MS) if name[0] == "h" else (DAY_MS, DAYS_KEPT_MS)
         expires_at = ((int(name[1:]) + 1) * length_ms + kept_ms) // 1000
-        while not is_replaced:
+        for _ in range(_MOST_TRIES):
             version, content = await self._scripts.command("HMGET", key, "v", "b", key=key)
             packed = await asyncio.to_thread(_changed, content, change)
-            is_replaced = bool(await self._scripts.run("funnel_swap", [key], [version or 0, packed, expires_at]))
+            if await self._scripts.run("funnel_swap", [key], [version or 0, packed, expires_at]):
+                return
+        raise StoreUnavailable(f"funnel_swap: replaced by others {_MOST_TRIES} times")
 
     async def _merged(self, names: Sequence[str]) -> dict[str, Merged]:
         keys = map(redis_keys.funnel_merged, names)

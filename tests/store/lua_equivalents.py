@@ -51,6 +51,7 @@ EQUIVALENT = (
     ("postpone", "right", r"\A\w+ and ARGV", "an unreadable entry is given up, not tried"),
     ("refuse", "first", r"\ASEND\.(channel|feedback|error_code) \.\. .*\n.*'HDEL'", "a fresh send has none of these"),
     ("refuse", "flag", r"'LT'$", "no record lives for less than a minute"),
+    ("refuse", "left", r"\A\w+ and 1$", "true is shown as 1"),
 )
 
 

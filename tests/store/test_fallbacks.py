@@ -492,8 +492,10 @@ async def test_stale_entries_are_skipped(stores):
 
 
 async def test_a_single_channel_is_no_list(stores):
-    """A verification without a list has nothing that follows, and no bytes for it."""
+    """A verification without a list has nothing that follows, also when it is refused, and no bytes for it."""
     issued = await stores.issue("000000", channel=Channel.SMS)
     assert (issued.further, (await stores.read(issued)).further) == (None, None)
     stores.time_passes(5 * 60 * SECOND_MS)
     assert await claim(stores, issued) is None
+    refused = await refuse(stores, issued, 1)
+    assert (refused.status, refused.is_followed) == (Status.FAILED, False)

@@ -5,6 +5,7 @@ from collections import Counter
 import pytest
 
 from service.core.actions import Action
+from service.core.channels import Channel
 from service.core.limits import Limited, parse_limits
 from service.core.verification import Delivery, Verdict, partition_of
 from service.core.verification_store import Matching
@@ -174,6 +175,21 @@ async def test_what_a_limit_refuses_is_no_send(stores):
         "US|sms||payment|code|1": {"bnumber": 1},
         FIRST[:-1] + "2": {"bnumber": 1, "bfailed_checks": 1},
     }
+
+
+async def test_what_is_refused_before_it_is_written_is_counted(stores):
+    """A send that a limit or a rule refuses before a script runs is counted under its own labels, and is no send."""
+    sent = await stores.issue("111111", purpose="payment")
+    await stores.verifications.count_blocked(sent.id, sent.request, Channel.VOICE, send_number=2, reason="day")
+    assert counted(stores)["US|voice||payment|code|2"] == {"bday": 1}
+
+
+async def test_a_refused_resend_is_counted_alone(stores):
+    """The error of a resend that was refused for good is its own: the first send stays as it is."""
+    sent = await stores.sent("111111")
+    await stores.resend(sent, "222222")
+    await stores.verifications.refuse(sent, 2, error_code=21610, passing=False)
+    assert counted(stores) == {FIRST: {"n": 1, "1q.-.p": 1}, FIRST[:-1] + "2": {"n": 1, "3x21610.-.p": 1}}
 
 
 async def test_a_test_number_is_not_counted(stores):

@@ -110,6 +110,43 @@ async def test_a_killed_merge_counts_once(stores, step, monkeypatch):
     assert await rows(stores) == expected
 
 
+async def test_a_slow_worker_undoes_nothing(stores):
+    """A worker that forgets or replaces counters too late, after another one has, changes nothing."""
+    partition = (await stores.issue("111111")).id[3]
+    [name] = [name.decode() for name in stores.admin.smembers(redis_keys.funnel_open(partition))]
+    taking, done = redis_keys.funnel_taking(partition, name), redis_keys.funnel_taken(partition, name)
+    counters, taken, _ = taking
+    run = stores.scripts.run
+    assert (await run("funnel_take", taking, [60]))[0] == 1
+    stores.admin.hincrby(counters, f"{FIRST}|1q.-.p", 1)
+    stores.admin.expire(counters, 60)
+    assert await run("funnel_done", done, [1, name]) == 1
+    assert stores.admin.smembers(done[2]) == {name.encode()}, "it has been counted in since"
+    assert (await run("funnel_take", taking, [60]))[0] == 2
+    assert await run("funnel_done", done, [1, name]) == 0
+    assert stores.admin.exists(taken)
+    merged = redis_keys.funnel_merged(name)
+    expires_at = stores.admin.time()[0] + 60
+    assert [await run("funnel_swap", [merged], [0, content, expires_at]) for content in ("first", "late")] == [1, 0]
+    assert stores.admin.hget(merged, "b") == b"first"
+
+
+async def test_a_document_that_cannot_be_replaced_is_given_up(stores, monkeypatch):
+    """When others replace the merged counters each time, the worker looks again later, and does not try for ever."""
+    run, tries = stores.scripts.run, []
+
+    async def replaced_by_others(name, keys, args=()):
+        if name == "funnel_swap":
+            tries.append(keys)
+            return 0
+        return await run(name, keys, args)
+
+    monkeypatch.setattr(stores.scripts, "run", replaced_by_others)
+    with pytest.raises(StoreUnavailable):
+        await RedisFunnelUpkeep(stores.scripts).fill("h1", {FIRST: {"n": 1}}, {})
+    assert len(tries) == 100
+
+
 async def test_many_workers_and_readers_agree(stores):
     """Several workers merge while sends move and reports are read: each report shows every send, in one state."""
     issued, _ = await traffic(stores)
@@ -218,6 +255,16 @@ async def test_what_lapses_is_logged_once(stores):
     assert await listed() == expected
     assert len(await funnel.entries()) == len(expected)
     assert all(entry.sent_at_ms for entry in await funnel.entries())
+
+
+async def test_an_expired_verification_is_not_logged(stores):
+    """A verification whose record has expired or was erased is no longer looked at; the one behind it is logged."""
+    sent = await stores.sent("111111")
+    due_key = redis_keys.funnel_due(sent.id[3])
+    stores.admin.zadd(due_key, {"ve_gone": 1, sent.id: 2})
+    await RedisFunnelUpkeep(stores.scripts).log_lapsed(sent.id[3])
+    assert [entry.verification_id for entry in await RedisFunnel(stores.scripts).entries()] == [sent.id]
+    assert not stores.admin.exists(due_key)
 
 
 async def test_a_resend_puts_off_when_a_verification_is_logged(stores):
