@@ -118,6 +118,7 @@ async def test_a_slow_worker_undoes_nothing(stores):
     counters, taken, _ = taking
     run = stores.scripts.run
     assert (await run("funnel_take", taking, [60]))[0] == 1
+    assert stores.admin.ttl(taking[2]) > 50, "the number of a take is not used again"
     stores.admin.hincrby(counters, f"{FIRST}|1q.-.p", 1)
     stores.admin.expire(counters, 60)
     assert await run("funnel_done", done, [1, name]) == 1
