@@ -52,6 +52,7 @@ EQUIVALENT = (
     ("postpone", "right", r"\A\w+ and ARGV", "an unreadable entry is given up, not tried"),
     ("refuse", "first", r"\ASEND\.(channel|feedback|error_code) \.\. .*\n.*'HDEL'", "a fresh send has none of these"),
     ("refuse", "flag", r"'LT'$", "no record lives for less than a minute"),
+    ("replicated", "right", r"\A\w+ ~= 'approved' or \w+$", "nothing else is told without a mark"),
     ("refuse", "left", r"\A\w+ and 1$", "true is shown as 1"),
 )
 

@@ -165,7 +165,7 @@ async def test_what_a_limit_refuses_is_no_send(stores):
     with pytest.raises(Limited):
         await limited.issue("111111", purpose="payment")
     with pytest.raises(Limited):
-        await limited.resend(sent, "222222")
+        await limited.resend(sent, "222222", Channel.VOICE)
     with pytest.raises(Limited):
         await stores.under(most_failed_in_a_row=0).resend(sent, "222222")
     with pytest.raises(Limited):
@@ -173,7 +173,8 @@ async def test_what_a_limit_refuses_is_no_send(stores):
     assert counted(stores) == {
         FIRST: {"n": 1, "bfailed_checks": 1},
         "US|sms||payment|code|1": {"bnumber": 1},
-        FIRST[:-1] + "2": {"bnumber": 1, "bfailed_checks": 1},
+        "US|voice||login|code|2": {"bnumber": 1},
+        FIRST[:-1] + "2": {"bfailed_checks": 1},
     }
 
 

@@ -262,6 +262,16 @@ async def test_a_send_is_counted_as_approved_while_somebody_is_told_so(stores):
         assert converted() == {"a": 1}
 
 
+async def test_a_later_code_is_approved_and_counted(stores):
+    """The code of a second message waits for the replicas like the first one, and is counted as that message's."""
+    await stores.resend(verification := await stores.sent(), "222222")
+    async with waiting(stores) as opened:
+        assert await opened.verdict(verification, "222222") is Verdict.APPROVED
+    assert {labels[-1]: set(row) & {"1q.-.a", "0u.c0.a"} for labels, row in counted(stores).items()} == {
+        "1": {"1q.-.a"}, "2": {"0u.c0.a"},
+    }  # fmt: skip
+
+
 async def test_what_other_processes_decide_meanwhile_is_told(stores):
     """An approval, or the end of the attempts, by a process that does not wait: nobody else is told `approved`."""
     used, locked = await stores.sent(), await stores.sent()

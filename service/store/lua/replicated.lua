@@ -60,7 +60,7 @@ if becomes then
   --@include funnel.lua
   count_changes(KEYS[1], record, {FIELD.status, becomes})  -- in the copy of the record too
   -- Once, also if it was taken back in between: a counter that falls looks like one that was reset.
-  if becomes == 'approved' and not record[FIELD.told] then
+  if not record[FIELD.told] then
     local slot = record[FIELD.is_test] and '' or ':' .. string.sub(record[SEND.outcome .. marked], 2)
     count(KEYS[3], 'approved:' .. record[FIELD.country] .. ':' .. (record[SEND.channel .. marked] or DEFAULT.channel) .. slot)
   end

@@ -44,7 +44,7 @@ end
 local further, claimed_until = record[FIELD.further], ARGV[12]
 if claimed_until ~= '' then
   local due_ms = redis.call('ZSCORE', fallbacks_key(KEYS[1]), id_of(KEYS[1]))
-  local is_due = due_ms and tonumber(due_ms) == tonumber(claimed_until)  -- a resend may happen to set the same instant
+  local is_due = tonumber(due_ms) == tonumber(claimed_until)  -- a resend may happen to set the same instant
   if record[FIELD.unreplicated] then return {'ended', shown(now_ms, record)} end
   if not is_due or sends ~= tonumber(ARGV[13]) then return {'overtaken'} end
 end
@@ -94,7 +94,7 @@ redis.call('HSET', KEYS[1], unpack(changes))
 redis.call('PEXPIRE', KEYS[1], ttl_ms + late_ms, 'GT')  -- an earlier send may wait longer for its SID
 if is_any_left(further) then
   follow_in(KEYS[1], tonumber(string.match(further, '^%d+')) * 1000)
-elseif further then
+else
   follow_never(KEYS[1])
 end
 if KEYS[4] then
