@@ -10,7 +10,7 @@ It connects to one server, to the primary that Sentinel names, or to a cluster (
 Each command ends within its timeout, with its own reply or with an error of redis-py: ConnectionError, TimeoutError or
 ResponseError. A command is written once. It is sent again only when the server reports that it has not run it:
 NOSCRIPT, MOVED, ASK, TRYAGAIN. A lost connection is replaced, and memory stays bounded while Redis is down.
-`run_and_wait` tells whether replicas have a write.
+`run_and_wait` and `command_and_wait` tell whether replicas have a write.
 
 Do not use it for commands that block the connection, turn it into a stream or change its state (BLPOP, SUBSCRIBE,
 MULTI, SELECT): all callers share it. Import only from this package, not from its modules.
@@ -28,7 +28,7 @@ from service.redis_client.errors import (
 from service.redis_client.resp import Argument, ProtocolError
 from service.redis_client.script import PreparedScript, Script
 from service.redis_client.url import Address, read_url, url_without_secrets
-from service.redis_client.waiting import WaitPolicy, Written
+from service.redis_client.wait_rounds import WaitPolicy, Written
 
 __all__ = [
     "Address",

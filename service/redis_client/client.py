@@ -20,7 +20,8 @@ from service.redis_client.resp import Argument, pack
 from service.redis_client.script import PreparedScript, Script
 from service.redis_client.sentinel import Sentinels
 from service.redis_client.url import Address, read_url
-from service.redis_client.waiting import WaitPolicy, Waits, Written
+from service.redis_client.wait_rounds import WaitPolicy, Written
+from service.redis_client.waiting import Waits
 
 _ASKING = pack((b"ASKING",))
 # A slot can move again while the client follows it. More redirections mean that two nodes do not agree yet.
@@ -99,6 +100,12 @@ class RedisClient:
         if self._waits is None:
             raise ValueError("this client waits for no replicas")
         return await self._waits.run(script, keys, args)
+
+    async def command_and_wait(self, *words: Argument, key: str, unless_within: float = 0) -> Written:
+        """Run a command as `run_and_wait` does, unless a wait on its node ended well within so many seconds."""
+        if self._waits is None:
+            raise ValueError("this client waits for no replicas")
+        return await self._waits.command(words, key, unless_within)
 
     async def command(self, *words: Argument, key: str | None = None) -> Any:
         """Run one command on the node of `key` (None: the primary, or any node of a cluster) and return the reply."""

@@ -1,9 +1,13 @@
 """Approvals and issues that survive a failover: nobody is told of one before the replicas have it.
 
 `replicated.lua` has the steps and their race. An approval takes two waits: for the mark of `check.lua`, and for the
-step that gives it to one request. If the replicas do not have it within `OTP_WAIT_MS`, the step is `StoreUnavailable`,
-and the verification stays pending: the same code may be checked again, at no cost. Whoever answered a link, a message
-or a call does not check again, so for them the waits are repeated in the background.
+step that gives it to one request. The second alone makes it safe. The first shows that the replicas follow: without it,
+that step would often be taken back, and if the node failed meanwhile, a replica that has it would keep everybody else
+out. It is left out while other waits show the same.
+
+If the replicas do not have it within `OTP_WAIT_MS`, the step is `StoreUnavailable`, and the verification stays pending:
+the same code may be checked again, at no cost. Whoever answered a link, a message or a call does not check again, so
+for them the waits are repeated in the background.
 """
 
 import secrets
@@ -17,7 +21,7 @@ from service.core.event_log import EventLog
 from service.core.keyring import Keyring
 from service.core.retrying import Retries
 from service.core.store_health import StoreCause, StoreFault, StoreUnavailable
-from service.core.verification import CheckResult, Verdict, Verification, partition_of
+from service.core.verification import CheckResult, Status, Verdict, Verification, partition_of
 from service.core.verification_store import Check, DueFallback, NewVerification
 from service.store import keys as redis_keys
 from service.store.faults import FIXES
@@ -26,6 +30,9 @@ from service.store.refusals import refused
 from service.store.scripts import Scripts
 from service.store.verifications import RedisVerifications
 
+_MARKER_MS = 60_000  # as in replicated.lua
+# So short that of the approvals at the moment of a failure hardly more are taken back than with a wait of their own.
+_RECENT_SECONDS = 0.005
 _REPEATED_FOR_SECONDS = 60.0  # of a failover, most take less
 _WINDOW_SECONDS, _SPANS = 60, 6
 _VERDICTS = {word.encode(): word for word in Verdict}
@@ -37,22 +44,21 @@ class LongestWait:
     def __init__(self) -> None:
         self._by_span: dict[int, float] = {}
 
-    def note(self, seconds: float) -> None:
-        """Note one wait, also one in vain."""
-        span = self._span()
-        self._by_span[span] = max(seconds, self._by_span.get(span, 0.0))
-        for old in [each for each in self._by_span if each <= span - _SPANS]:
-            del self._by_span[old]
+    def note(self, began_at: float) -> None:
+        """Note a wait that began then (monotonic clock) and ends now, also one in vain."""
+        now = time.monotonic()
+        span, seconds = int(now * _SPANS / _WINDOW_SECONDS), now - began_at
+        known = self._by_span.get(span)
+        if known is None:
+            self._by_span = {each: longest for each, longest in self._by_span.items() if each > span - _SPANS}
+        if known is None or seconds > known:
+            self._by_span[span] = seconds
 
     @property
     def seconds(self) -> float:
         """The longest one; 0 without any."""
-        oldest = self._span() - _SPANS
+        oldest = int(time.monotonic() * _SPANS / _WINDOW_SECONDS) - _SPANS
         return max((seconds for span, seconds in self._by_span.items() if span > oldest), default=0.0)
-
-    @staticmethod
-    def _span() -> int:
-        return int(time.monotonic() * _SPANS / _WINDOW_SECONDS)
 
 
 class ReplicatedVerifications(RedisVerifications):
@@ -107,7 +113,7 @@ class ReplicatedVerifications(RedisVerifications):
         key = check.idempotency_key
         tell = partial(self._tell, check.verification_id, self._scripts.fields.key("check", key) if key else "")
         try:
-            verdict, verification = await tell()
+            verdict, record = await tell()
         except StoreUnavailable:
             if check.matching is not None:  # of a link, a message or a call
                 self._retries.add(
@@ -116,18 +122,23 @@ class ReplicatedVerifications(RedisVerifications):
                     given_up=partial(self._given_up, "approval_not_replicated", check.verification_id),
                 )
             raise
-        return result._replace(verdict=verdict, verification=verification)
+        if record is None:
+            return result._replace(verification=result.verification._replace(status=Status.APPROVED))
+        return result._replace(verdict=verdict, verification=self._records.read(check.verification_id, record))
 
-    async def _tell(self, verification_id: str, token: str) -> tuple[Verdict, Verification]:
-        """Wait for the approval; take it for one request, and wait for that. Raises `StoreUnavailable`."""
-        await self._look(verification_id, sends=1)
+    async def _tell(self, verification_id: str, token: str) -> tuple[Verdict, Sequence[Any] | None]:
+        """Return the verdict, and unless it is `approved` the record.
+
+        Wait for the approval; take it for one request, and wait for that. Raises `StoreUnavailable`.
+        """
+        await self._replicas_follow(partition_of(verification_id))
         steps = [token, secrets.token_hex(8)]
         try:
             verdict, record = await self._wait("tell", verification_id, steps)
         except StoreUnavailable:
             await self._take_back(verification_id, steps)
             raise
-        return _VERDICTS[verdict], self._records.read(verification_id, record)
+        return _VERDICTS[verdict], record
 
     async def _take_back(self, verification_id: str, steps: Sequence[str]) -> None:
         """Let the approval wait again: nobody was told of it. Raises nothing."""
@@ -138,6 +149,18 @@ class ReplicatedVerifications(RedisVerifications):
             given_up = partial(self._given_up, "approval_not_taken_back", verification_id)
             self._retries.add(run, for_seconds=_REPEATED_FOR_SECONDS, given_up=given_up)
 
+    async def _replicas_follow(self, partition: str) -> None:
+        """Wait until the replicas have all that the node of a partition held before, or had so a moment ago."""
+        began_at, key = time.monotonic(), redis_keys.replication_marker(partition)
+        try:
+            written = await self._scripts.command_and_wait(
+                "SET", key, "", "PX", _MARKER_MS, key=key, unless_within=_RECENT_SECONDS
+            )
+        finally:
+            self.longest_wait.note(began_at)
+        if not written.is_replicated:
+            raise self._not_replicated("marker")
+
     async def _look(self, verification_id: str, *, sends: int) -> None:
         """Wait until the replicas have what was written of a verification."""
         await self._wait("look", verification_id, [str(sends)])
@@ -147,15 +170,18 @@ class ReplicatedVerifications(RedisVerifications):
         try:
             written = await self._scripts.run_and_wait("replicated", _keys(verification_id), [step, *args])
         finally:
-            self.longest_wait.note(time.monotonic() - began_at)
+            self.longest_wait.note(began_at)
         answer: bytes = written.result[0]
         if answer not in {b"lost", step.encode()}:
             raise refused("replicated", answer)
         if answer == b"lost" or not written.is_replicated:
-            fault = StoreFault(StoreCause.NOT_REPLICATED, FIXES[StoreCause.NOT_REPLICATED])
-            self._scripts.note(fault)
-            raise StoreUnavailable(f"{step}: {fault.cause}", fault)
+            raise self._not_replicated(step)
         return tuple(written.result[1:])
+
+    def _not_replicated(self, step: str) -> StoreUnavailable:
+        fault = StoreFault(StoreCause.NOT_REPLICATED, FIXES[StoreCause.NOT_REPLICATED])
+        self._scripts.note(fault)
+        return StoreUnavailable(f"{step}: {fault.cause}", fault)
 
     def _given_up(self, event: str, verification_id: str, reason: str) -> None:
         self._event_log(event, verification_id=verification_id, reason=reason)

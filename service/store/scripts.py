@@ -74,6 +74,16 @@ class Scripts:
         except RedisError as failure:
             raise self._failed(name, failure) from failure
 
+    async def command_and_wait(self, *words: Argument, key: str, unless_within: float) -> Written:
+        """Run a command that writes, and tell whether the replicas have it and all that its node held before.
+
+        If the replicas of the node had everything within so many seconds, that is the answer, and nothing runs.
+        """
+        try:
+            return await self._client.command_and_wait(*words, key=key, unless_within=unless_within)
+        except RedisError as failure:
+            raise self._failed(str(words[0]), failure) from failure
+
     async def run_each(self, name: str, keyed_args: Sequence[tuple[str, Sequence[Argument]]]) -> list[Any]:
         """Run a script for several keys, in one round trip; return the result of each key, or its failure."""
         answers = await self._client.run_each(self._scripts[name], keyed_args)

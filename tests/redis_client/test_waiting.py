@@ -64,6 +64,44 @@ async def test_scripts_that_arrive_during_a_round_share_the_next_one(replicated)
     assert rounds(primary) - before <= 2
 
 
+async def test_equal_commands_share_one_write(replicated):
+    """Of a hundred equal commands at once two run at most, and all are replicated; other commands are written too."""
+    primary, replica = replicated
+    async with opened(primary.url, wait=POLICY) as redis:
+        before = primary.admin.info("commandstats")["cmdstat_incr"]["calls"] if primary.admin.incr("n") else 0
+        written = await asyncio.gather(*(redis.command_and_wait("INCR", "n", key="n") for _ in range(100)))
+        other = await redis.command_and_wait("SET", "other", "1", key="other")
+    assert all(each.is_replicated for each in (*written, other))
+    assert primary.admin.info("commandstats")["cmdstat_incr"]["calls"] - before <= 2
+    assert replica.admin.get("other") == b"1"
+
+
+async def test_a_command_is_left_out_if_the_replicas_followed_a_moment_ago(replicated):
+    """A round that ended well answers for it; one that failed, or one of an earlier connection, does not."""
+    primary, replica = replicated
+    async with opened(primary.url, wait=POLICY) as redis:
+        command = ("SET", "left", "out")
+
+        async def is_written():
+            primary.admin.delete("left")
+            assert (await redis.command_and_wait(*command, key="left", unless_within=30)).is_replicated
+            return primary.admin.exists("left") == 1
+
+        assert await is_written()
+        assert not await is_written()
+        redis._waits.renew_connections()
+        assert await is_written()
+        with pytest.raises(ResponseError):
+            await redis.run_and_wait(Script("fails", "#!lua\nreturn redis.call('NONE')"), ["k"], [])
+        assert await is_written()
+        replica.freeze()
+        try:
+            assert not (await redis.run_and_wait(WRITE, ["k"], ["late"])).is_replicated
+            assert not (await redis.command_and_wait(*command, key="left", unless_within=30)).is_replicated
+        finally:
+            replica.thaw()
+
+
 async def test_a_cancelled_caller_does_not_disturb_the_round(replicated):
     """Others of the same round have their own results."""
     primary, _ = replicated
@@ -124,6 +162,8 @@ async def test_a_client_without_the_option_refuses(replicated):
     async with opened(primary.url) as redis:
         with pytest.raises(ValueError, match="waits for no replicas"):
             await redis.run_and_wait(WRITE, ["k"], ["0"])
+        with pytest.raises(ValueError, match="waits for no replicas"):
+            await redis.command_and_wait("SET", "k", "0", key="k")
 
 
 async def test_a_slot_that_moves_is_followed(tmp_path):

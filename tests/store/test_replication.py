@@ -1,7 +1,7 @@
 """What waits for replicas: nobody is told before they have it, and never two people of one approval.
 
 The engines have no replicas. With WAIT for none of them everything is replicated; with WAIT for one nothing is.
-`tests/redis_client/test_waiting.py` has real replicas, and `tests/faults/test_failovers.py` real failovers.
+`tests/redis_client/test_waiting.py` has real replicas, and `tests/failover` real failovers.
 """
 
 import asyncio
@@ -36,6 +36,10 @@ class PartlyReplicated(Scripts):
     async def run_and_wait(self, name, keys, args):
         written = await super().run_and_wait(name, keys, args)
         return written._replace(is_replicated=False) if args[0] in self.late else written
+
+    async def command_and_wait(self, *words, **options):
+        written = await super().command_and_wait(*words, **options)
+        return written._replace(is_replicated=False) if "marker" in self.late else written
 
 
 @asynccontextmanager
@@ -209,7 +213,8 @@ async def test_a_verification_that_is_canceled_while_its_approval_waits_stays_ca
         await refused(late.check(verification, "111111"))
     await stores.verifications.cancel(verification.id)
     async with waiting(stores) as opened:
-        verdict, shown = await opened.verifications._tell(verification.id, "")
+        verdict, record = await opened.verifications._tell(verification.id, "")
+        shown = opened.verifications._records.read(verification.id, record)
         assert (verdict, shown.status) == (Verdict.CANCELED, Status.CANCELED)
         assert await opened.verdict(verification, "111111") is Verdict.CANCELED
 
@@ -295,6 +300,19 @@ async def test_every_step_writes_before_the_replicas_are_waited_for(stores):
         assert 0 < stores.admin.pttl(redis_keys.replication_marker(partition_of(verification.id))) <= MINUTE_MS
 
 
+async def test_an_approval_waits_for_itself_even_if_the_replicas_followed_a_moment_ago(stores):
+    """The first of its two waits is left out; the replicas then lack the second, so nobody is told."""
+    first, second = await stores.sent(), await stores.sent()
+    async with waiting(stores) as opened:
+        for verification in (first, second):
+            opened.scripts.late = ("tell",) if verification is second else ()
+            check = opened.check(verification, "111111")
+            await (refused(check) if verification is second else check)
+        opened.scripts.late = ()
+        assert await status(stores, second) is Status.PENDING
+        assert await opened.verdict(second, "111111") is Verdict.APPROVED
+
+
 async def test_a_newer_format_is_left_alone(stores):
     """A record that a newer version has changed meanwhile is neither approved nor called replicated."""
     async with waiting(stores) as opened:
@@ -359,7 +377,7 @@ async def test_where_no_caller_repeats_the_service_does(stores, action):
     stores.url = url
     verification = await stores.sent("111111")
     async with waiting(stores) as opened:
-        opened.scripts.late = ("look",)
+        opened.scripts.late = ("marker",)
         await refused(opened.check(verification, "111111", idempotency_key="a message"))
         assert (await status(stores, verification), opened.retries.waiting) == (Status.PENDING, 1)
         opened.scripts.late = ()
@@ -371,7 +389,7 @@ async def test_where_no_caller_repeats_the_service_does(stores, action):
 async def test_a_code_is_not_approved_in_the_background(stores):
     """Whoever typed a code must be told, so an approval of a code waits for a repeat."""
     verification = await stores.sent()
-    async with waiting(stores, late=("look",)) as late:
+    async with waiting(stores, late=("marker",)) as late:
         await refused(late.check(verification, "111111"))
         assert late.retries.waiting == 0
 

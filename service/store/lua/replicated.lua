@@ -1,15 +1,16 @@
 #!lua
 -- Write on the connection that then waits for the replicas, and say what may be told once they have it.
 --
--- WAIT counts only what its own connection wrote, so every step writes. It finds by the record itself that this node is the
--- one that has what the caller asks about.
+-- WAIT counts only what its own connection wrote, so every step writes: the marker, if nothing else. It finds by the record
+-- itself that this node is the one that has what the caller asks about.
 --
 -- KEYS   1 verification   2 marker   3 stats
 -- ARGV   1 'look' | 'tell' | 'take_back'   2 look: how many sends there must be
 --        else: 2 token of the Idempotency-Key, or ''   3 a random text that this try alone has
 -- answer {'look'} the record is here
---        | {'tell', verdict, record as shown.lua shows it} approved: this request, and no other, may be told, once the
---          replicas have it; a repeat with the same token may be told too
+--        | {'tell', 'approved', nil} this request, and no other, may be told, once the replicas have it; a repeat with the
+--          same token may be told too
+--        | {'tell', other verdict, record as shown.lua shows it}
 --        | {'take_back', …} nobody was told: the approval waits again
 --        | {'lost'} this node does not have what was written: it was replaced, or the record has expired
 --        | {'newer_format'}
@@ -18,11 +19,11 @@
 -- Request A is not told, because the replicas did not have its 'tell' in time:
 --
 --   A  check.lua     status pending, mark: send 1
---   A  look          the replicas have the mark
+--   A  SET marker    the replicas have it, and so the mark, if this is the node that ran check.lua: 'tell' finds out
 --   A  tell          status approved, told: a; the replicas do not have this, so A is answered 503
 --   A  take_back     status pending, mark: send 1
 --   B  check.lua     the same code: approved, at no cost
---   B  look, tell    status approved, told: b; the replicas have this, so B is told
+--   B  SET, tell     status approved, told: b; the replicas have this, so B is told
 --
 -- If the node fails after A's 'tell', the next primary has either the mark, so that B may be told, or a's token. Then only a
 -- repeat with A's Idempotency-Key is told of it.
@@ -33,12 +34,15 @@
 local MARKER_MS = 60 * 1000
 
 local step, token, try = ARGV[1], ARGV[2], ARGV[3]
-redis.call('SET', KEYS[2], '', 'PX', MARKER_MS)
 local record = read_record(KEYS[1])
 local state, marked = record[FIELD.status], record[FIELD.unreplicated]
 if not state then return {'lost'} end
 if tonumber(record[FIELD.format]) > FORMAT_VERSION then return {'newer_format'} end
-if step == 'look' then return {tonumber(record[FIELD.sends]) < tonumber(ARGV[2]) and 'lost' or 'look'} end
+local function mark() redis.call('SET', KEYS[2], '', 'PX', MARKER_MS) end
+if step == 'look' then
+  mark()
+  return {tonumber(record[FIELD.sends]) < tonumber(ARGV[2]) and 'lost' or 'look'}
+end
 
 local told, verdict, becomes = record[FIELD.told] or '', 'approved', nil
 if step == 'take_back' then
@@ -52,8 +56,11 @@ elseif state == 'pending' then
   return {'lost'}
 elseif token ~= '' and string.sub(told, 1, #token + 1) == token .. '|' then
   redis.call('HSET', KEYS[1], FIELD.told, token .. '|' .. try)  -- so that no earlier try takes it back
-elseif state ~= 'approved' or marked then  -- else a process that does not wait has told this very request
-  verdict = ({approved = 'used', canceled = 'canceled'})[state] or 'locked'
+else
+  mark()
+  if state ~= 'approved' or marked then  -- else a process that does not wait has told this very request
+    verdict = ({approved = 'used', canceled = 'canceled'})[state] or 'locked'
+  end
 end
 if becomes then
   local funnel_prefix = string.sub(KEYS[1], 1, 8) .. 'funnel:'  -- the keys of its partition
@@ -65,4 +72,4 @@ if becomes then
     count(KEYS[3], 'approved:' .. record[FIELD.country] .. ':' .. (record[SEND.channel .. marked] or DEFAULT.channel) .. slot)
   end
 end
-return {step, verdict, shown(now_ms, record)}
+return {step, verdict, verdict ~= 'approved' and shown(now_ms, record)}
