@@ -4,9 +4,13 @@ A key is claimed before anything else happens, together with the id that the ver
 kept for 24 h, sealed. If the first request died unanswered (its lease ran out), a repeat does not send: it returns the
 verification, whose send may be `unknown`. A claim can change only its own state: a request that was taken over and
 still runs changes nothing. (IETF draft "The Idempotency-Key HTTP Header Field"; Stripe keeps answers as long.)
+
+While the store fails, a claim can outlive its request. A process that knows so refuses a repeat as unavailable, not as
+`StillRunning`. Another process cannot know it.
 """
 
 import secrets
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -16,11 +20,12 @@ from service.core.event_log import EventLog
 from service.core.keyring import Keyring, SealBroken
 from service.core.retrying import Retries, Step
 from service.core.sending import MessageRefused
-from service.core.store_health import UNREADABLE, StoreUnavailable
+from service.core.store_health import UNREADABLE, StoreFault, StoreUnavailable
 from service.core.verification import Verification
 
 # Longer than any request: three tries of 5 s at the provider, the pauses between them, and Redis before and after.
 LEASE_MS = 30_000
+_MOST_ENDED = 10_000  # about 200 bytes each
 _NOT_RELEASED = "idempotency_key_not_released"
 
 
@@ -98,6 +103,8 @@ class Idempotency:
         self._keyring = keyring
         self._retries = retries
         self._event_log = event_log
+        # By tag, oldest first: failed requests whose claim may still be held, until when, and what failed.
+        self._ended: dict[str, tuple[float, StoreFault]] = {}
 
     def key(self, *, scope: str, key: str, content: bytes) -> IdempotencyKey:
         """Make a key: `scope` is the caller and the route, so that callers share none; `content` is the request."""
@@ -118,14 +125,28 @@ class Idempotency:
                 verification_id=verification_id,
                 lease_ms=LEASE_MS,
             )
-        except StoreUnavailable:  # the claim may have been made
+        except StoreUnavailable as away:  # the claim may have been made
+            self.note_ended(key, away.fault)
             self._do_later(partial(self._store.withdraw, key.tag, fence=key.fence), _NOT_RELEASED)
             raise
         if begun.answer is not None:
             raise KeptAnswer(self._opened(key, begun.answer))
         if begun.running_ms is not None:
+            if key.tag in self._ended:
+                raise StoreUnavailable("an earlier request with this key is not undone yet", self._ended[key.tag][1])
             raise StillRunning(begun.running_ms)
+        self._ended.pop(key.tag, None)
         return begun.abandoned_id
+
+    def note_ended(self, key: IdempotencyKey | None, fault: StoreFault) -> None:
+        """Note that the request is over, although the store holds its claim for up to a lease."""
+        if key is None:
+            return
+        now = time.monotonic()
+        self._ended.pop(key.tag, None)
+        self._ended[key.tag] = (now + LEASE_MS / 1000, fault)
+        while len(self._ended) > _MOST_ENDED or next(iter(self._ended.values()))[0] < now:
+            del self._ended[next(iter(self._ended))]
 
     def _opened(self, key: IdempotencyKey, sealed: bytes) -> bytes:
         try:
@@ -137,22 +158,23 @@ class Idempotency:
         """Keep the answer for 24 h, in the background when the store is away. Raises nothing."""
         if key is not None:
             sealed = self._keyring.seal(key.tag, answer)
-            await self._do(partial(self._store.finish, key.tag, fence=key.fence, answer=sealed), "answer_not_kept")
+            await self._do(key, partial(self._store.finish, key.tag, fence=key.fence, answer=sealed), "answer_not_kept")
 
     async def release(self, key: IdempotencyKey | None) -> None:
         """Forget the key: the request failed, and a repeat may succeed. Raises nothing."""
         if key is not None:
-            await self._do(partial(self._store.release, key.tag, fence=key.fence), _NOT_RELEASED)
+            await self._do(key, partial(self._store.release, key.tag, fence=key.fence), _NOT_RELEASED)
 
     async def withdraw(self, key: IdempotencyKey | None) -> None:
         """Return the key to its state before, because it is not known what a dead request has sent. Raises nothing."""
         if key is not None:
-            await self._do(partial(self._store.withdraw, key.tag, fence=key.fence), _NOT_RELEASED)
+            await self._do(key, partial(self._store.withdraw, key.tag, fence=key.fence), _NOT_RELEASED)
 
-    async def _do(self, step: Step, event: str) -> None:
+    async def _do(self, key: IdempotencyKey, step: Step, event: str) -> None:
         try:
             await step()
-        except StoreUnavailable:
+        except StoreUnavailable as away:
+            self.note_ended(key, away.fault)
             self._do_later(step, event)
 
     def _do_later(self, step: Step, event: str) -> None:

@@ -69,7 +69,8 @@ class Undoing:
         step = partial(self._look_and_take_back, send, key, iter(range(1, _LOOKS)))
         try:
             await step()
-        except StoreUnavailable:
+        except StoreUnavailable as away:
+            self._idempotency.note_ended(key, away.fault)
             self._retries.add(
                 step,
                 for_seconds=LEASE_MS / 1000,

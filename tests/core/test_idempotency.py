@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 from service.core.idempotency import LEASE_MS, Begun, Idempotency, IdempotencyKey, KeptAnswer, OtherBody, StillRunning
 from service.core.keyring import Keyring
 from service.core.retrying import Retries, RetryPolicy
-from service.core.store_health import StoreUnavailable
+from service.core.store_health import UNKNOWN, StoreCause, StoreFault, StoreUnavailable
 
 KEYRING = Keyring([b"newest" * 6], b"index" * 7)
 ID = "ve_3" + "a" * 31
+FAULT = StoreFault(StoreCause.TIMEOUT, "Look at its log.")
 ANSWER = b'{"to": "+14155552671", "client_token": "vt_secret"}'
 
 
@@ -110,6 +111,43 @@ async def test_a_running_request_is_not_run_twice() -> None:
         await idempotency.begin(key, ID)
     assert running.value.retry_after_ms == 17_000
     assert [step for step, *_ in store.given] == ["begin"]
+
+
+@pytest.mark.parametrize("step", ["release", "withdraw", "finish", "begin"])
+async def test_a_claim_that_outlives_its_request_is_no_running_request(step: str) -> None:
+    """If the store failed to end a claim, a repeat is refused as unavailable; a fresh claim of the key runs again."""
+    store = Recorder(away=1)
+    idempotency, key = named(store)
+    if step == "begin":
+        store.failure = StoreUnavailable("away", FAULT)
+        with pytest.raises(StoreUnavailable):
+            await idempotency.begin(key, ID)
+        store.failure = None
+    else:
+        await getattr(idempotency, step)(key, *([ANSWER] if step == "finish" else []))
+    store.begun = Begun(running_ms=17_000)
+    with pytest.raises(StoreUnavailable) as failure:
+        await idempotency.begin(key, ID)
+    assert failure.value.fault == (FAULT if step == "begin" else UNKNOWN)
+    store.begun = Begun()
+    assert await idempotency.begin(key, ID) is None
+    store.begun = Begun(running_ms=17_000)
+    with pytest.raises(StillRunning):
+        await idempotency.begin(key, ID)
+
+
+def test_the_claims_that_outlive_their_requests_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those whose lease is over, and the oldest of too many, are forgotten: memory stays bounded."""
+    now = 0.0
+    monkeypatch.setattr("service.core.idempotency.time.monotonic", lambda: now)
+    idempotency, _ = named(Recorder())
+    for place in range(10_003):
+        idempotency.note_ended(idempotency.key(scope="s", key=f"{place}", content=b""), UNKNOWN)
+    assert len(idempotency._ended) == 10_000
+    now = LEASE_MS / 1000 + 1
+    idempotency.note_ended(idempotency.key(scope="s", key="last", content=b""), UNKNOWN)
+    idempotency.note_ended(None, UNKNOWN)
+    assert len(idempotency._ended) == 1
 
 
 async def test_a_response_is_stored_once_the_store_is_back() -> None:

@@ -177,8 +177,8 @@ async def test_a_key_is_released_when_redis_is_back(start, own_redis, frozen, fu
     assert len(running.messages()) == 1
 
 
-async def test_until_a_key_is_released_a_repeat_gets_the_rest_of_its_lease(start, monkeypatch):
-    """While a key cannot be released, a repeat gets a 409 with the rest of its lease as Retry-After."""
+async def test_until_a_key_is_released_a_repeat_gets_the_error_of_the_store(start, monkeypatch):
+    """A key whose request has ended, and that Redis cannot release: a repeat gets 503, which says when to repeat it."""
     running = await start(otp_limit_number="1/1h")
     await running.issue()
 
@@ -188,8 +188,8 @@ async def test_until_a_key_is_released_a_repeat_gets_the_rest_of_its_lease(start
     monkeypatch.setattr(RedisIdempotency, "release", away)
     assert (await running.call("POST", PATH, {"to": NUMBER}, headers=KEYED))[0] == 429
     status, problem, headers = await running.call("POST", PATH, {"to": NUMBER}, headers=KEYED)
-    assert (status, problem["code"]) == (409, "request_in_progress")
-    assert 20 < int(headers["Retry-After"]) == problem["retry_after"] <= 30
+    assert (status, problem["code"]) == (503, "store_unavailable")
+    assert 1 <= int(headers["Retry-After"]) <= 30
 
 
 STOPS_ITSELF = """

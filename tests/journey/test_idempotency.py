@@ -358,7 +358,7 @@ async def test_a_refusal_that_cannot_be_stored_is_returned(running, fault, monke
         status, problem, _ = await running.call("POST", path, body, headers=keyed)
     assert (status, problem["code"]) == (422, "recipient_opted_out")
     status, problem, _ = await running.call("POST", path, body, headers=keyed)
-    assert (status, problem["code"]) == ((422, "recipient_opted_out") if can_release else (409, "request_in_progress"))
+    assert (status, problem["code"]) == ((422, "recipient_opted_out") if can_release else (503, "store_unavailable"))
 
 
 async def test_an_invalid_key_is_refused(running):
