@@ -107,8 +107,8 @@ format: install ## Format the code, and apply ruff's fixes
 	@$(BIN)/ruff format .
 
 # Each benchmark writes to tests/bench/results, which git ignores. ARGS=--quick takes a third of the time.
-BENCHES := verify pairs lag hung growth open_loop start round_trips memory redis_client dashboard
-QUICK_TOO := verify lag hung growth open_loop start dashboard
+BENCHES := verify wait pairs lag hung growth open_loop start round_trips memory redis_client dashboard
+QUICK_TOO := verify wait lag hung growth open_loop start dashboard
 
 bench: install ## Measure everything, in 15 minutes (wrk, Chromium; ARGS=--quick)
 	@command -v wrk >/dev/null || { echo "The benchmarks need wrk; on Debian: apt-get install wrk"; exit 1; }

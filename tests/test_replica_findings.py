@@ -60,8 +60,9 @@ async def test_too_few_replicas_are_an_error(primary):
 
 
 async def test_enough_replicas_are_fine_if_the_user_may_wait(primary):
-    """The number is confirmed; a user that may not WAIT is an error that names the permission."""
+    """The number is confirmed, with what a failover costs; a user that may not WAIT is an error that names it."""
     [(level, text)] = await found(primary.url, 1)
     assert (level, "1 of 1 replicas" in text) == ("ok", True)
+    assert "after a failover until the old primary follows the new one, they get 503" in text
     [(level, text)] = await found(USER.format(primary.port), 1)
     assert (level, "+wait" in text) == ("error", True)

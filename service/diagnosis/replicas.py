@@ -32,7 +32,11 @@ async def replica_findings(scripts: Scripts, waited_for: int, infos: Sequence[Ma
             f"for may be promoted. {_LOST} Set OTP_WAIT_REPLICAS={most}."
         )
         return [Finding("warn", text)]
-    return [Finding("ok", f"Approvals wait for {waited_for} of {most} replicas of each primary.")]
+    text = (
+        f"Approvals wait for {waited_for} of {most} replicas of each primary. While one of them is down, and after a "
+        "failover until the old primary follows the new one, they get 503."
+    )
+    return [Finding("ok", text)]
 
 
 def _replicas(info: Mapping[str, str]) -> int:

@@ -15,8 +15,8 @@ mpl.use("Agg")
 from matplotlib import pyplot as plt
 
 BENCHES = (
-    "verify", "pairs", "hung", "growth", "lag", "round_trips", "memory", "redis_client", "open_loop", "start", "peers",
-    "dashboard",
+    "verify", "wait", "pairs", "hung", "growth", "lag", "round_trips", "memory", "redis_client", "open_loop", "start",
+    "peers", "dashboard",
 )  # fmt: skip
 COLOURS = {"service": "#0b6e4f", "plain": "#9a9a9a", "ceiling": "#c8a13a"}
 

@@ -119,3 +119,14 @@ def shift_slices(stores, pattern, ms):
             stores.admin.hdel(key, field)
             stores.admin.hset(key, moved, count)
             stores.admin.pexpire(key, HOUR_MS * 2)
+
+
+async def test_a_code_from_the_future_is_valid_once_the_clock_has_caught_up(stores):
+    """After a step of 30 s a code is `expired` until the clock is within 5 s of its sending, and then approved."""
+    verification = await stores.sent()
+    stores.time_passes(-30_000)
+    assert await stores.verdict(verification, "111111") is Verdict.EXPIRED
+    assert (await stores.read(verification)).status is Status.EXPIRED
+    stores.time_passes(28_000)
+    assert (await stores.read(verification)).status is Status.PENDING
+    assert await stores.verdict(verification, "111111") is Verdict.APPROVED
