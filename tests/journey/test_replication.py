@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 
 import pytest
+from twilio.request_validator import RequestValidator
 
 from tests.conftest import NUMBER
 from tests.journey.test_replies import words_in
@@ -97,6 +98,26 @@ async def test_a_reply_is_approved_once_the_replica_goes_on(waiting, eventually)
         return (await service.read(issued["id"]))["status"] == "approved"
 
     assert await eventually(is_approved, seconds=30)
+
+
+async def test_a_repeated_message_waits_again(waiting):
+    """The same MessageSid gets 503 while the replica is frozen, then 200, and its verification is approved."""
+    service, frozen = waiting
+    issued = await service.issue(action="reply")
+    body = f"{words_in(service)} {issued['match']}"
+    fields = {"MessageSid": "SM" + "7" * 32, "From": NUMBER, "Body": body}
+    path = "/twilio/message"
+    signature = RequestValidator("sandbox-auth-token").compute_signature(service.url + path, fields)
+
+    async def send():
+        async with service.http.post(path, data=fields, headers={"X-Twilio-Signature": signature}) as response:
+            return response.status
+
+    with frozen():
+        assert [await send() for _ in range(2)] == [503, 503]
+        assert (await service.read(issued["id"]))["status"] == "pending"
+    assert await send() == 200
+    assert (await service.read(issued["id"]))["status"] == "approved"
 
 
 async def test_the_metrics_name_the_waits_in_vain(waiting, eventually):
