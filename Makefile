@@ -73,7 +73,8 @@ chaos: install ## Kill processes under load for ten minutes (CHAOS_SECONDS)
 	@CHAOS_SECONDS=$${CHAOS_SECONDS:-600} $(BIN)/pytest tests/chaos/test_chaos.py -s -k no_fault_breaks $(ARGS)
 
 faults: install ## Kill, freeze and cut off real engines (FAULTS, FAULT_RATE)
-	@FAULT_RATE=$${FAULT_RATE:-40} $(BIN)/pytest tests/failover/test_faults.py tests/failover/test_price.py -s -m slow $(ARGS)
+	@FAULT_RATE=$${FAULT_RATE:-40} $(BIN)/pytest tests/failover/test_faults.py tests/failover/test_price.py -s -m slow $(ARGS); \
+		status=$$?; $(BIN)/python -m tests.failover.table; exit $$status
 
 soak: install ## Work for an hour; print what grows (SOAK_SECONDS)
 	@SOAK_SECONDS=$${SOAK_SECONDS:-3600} $(BIN)/pytest tests/failover/test_soak.py -s -m slow $(ARGS)

@@ -23,12 +23,12 @@ def free_port() -> int:
             return port
 
 
-def wait_until_listening(process, port, *, seconds=15) -> bool:
+def wait_until_listening(process, port, *, host="127.0.0.1", seconds=15) -> bool:
     """Wait until something listens on a port; return False if the process ends first, or on a timeout."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline and process.poll() is None:
         with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
+            if probe.connect_ex((host, port)) == 0:
                 return True
         time.sleep(0.02)
     return False

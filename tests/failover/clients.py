@@ -1,7 +1,7 @@
 """The clients of a fault run: pairs of an issue and a check, at a steady rate, with a note of each response.
 
-A client acts as the README says: after a 503 it repeats the request with the same Idempotency-Key. Half of the pairs
-check their code twice at once, with two keys, as two browser tabs would.
+A client acts as the README says: after a 503, or without a response, it repeats the request with the same
+Idempotency-Key. Half of the pairs check their code twice at once, with two keys, as two browser tabs would.
 """
 
 import asyncio
@@ -14,7 +14,9 @@ from uuid import uuid4
 import aiohttp
 
 AREAS = (212, 213, 312, 415, 617, 702, 713, 305)
-PATIENCE_SECONDS = 15.0  # after that a client gives up; the audit types the code once more
+# After that a client gives up; the audit types the code once more. It is less than the lease of an Idempotency-Key: a
+# repeat after 30 s may be told of a verification whose message was never sent.
+PATIENCE_SECONDS = 25.0
 PAUSE_SECONDS = 0.25  # shorter than Retry-After asks, so that more requests meet the fault
 
 
@@ -42,7 +44,7 @@ class Clients:
     service: object
     pairs: list[Pair] = field(default_factory=list)
     errors: dict[str, int] = field(default_factory=dict)  # by status; without Retry-After also as such
-    approved_at: list[float] = field(default_factory=list)
+    longest_wait: float = 0.0  # from a first response other than success to the success of the same request (s)
     tasks: set[asyncio.Task] = field(default_factory=set)
 
     async def run(self, rate, until):
@@ -68,7 +70,10 @@ class Clients:
         if issued is None:
             return
         messages = reversed(self.service.sandbox.ledger.messages())
-        message = next(each for each in messages if each.to == pair.number)  # the newest: a soak has many
+        message = next((each for each in messages if each.to == pair.number), None)  # the newest: a soak has many
+        if message is None:
+            self._note("201 without a message")
+            return
         pair.id, pair.sid = issued["id"], message.sid
         pair.code = re.search(r"\b[0-9]{4,8}\b", message.body)[0]
         await asyncio.sleep(random.choice((0, 0, 0, random.uniform(0, 2))))
@@ -83,25 +88,30 @@ class Clients:
         if told is None:
             return None
         if told["verdict"] == "approved":
-            self.approved_at.append(time.monotonic())
             pair.latencies.append(time.monotonic() - began)
         return told["verdict"]
 
     async def _call(self, path, body, key, wanted):
-        """Repeat a request while the response is 503; return the body of the wanted response, else None."""
-        give_up_at = time.monotonic() + PATIENCE_SECONDS
+        """Repeat a request while the response is 503 or missing; return the body of the wanted response, else None."""
+        give_up_at, failed_at = time.monotonic() + PATIENCE_SECONDS, None
         while True:
+            asked_at = time.monotonic()
             try:
                 status, told, headers = await self.service.call(
                     "POST", path, body, headers={"Idempotency-Key": key}, timeout=aiohttp.ClientTimeout(10)
                 )
             except (TimeoutError, aiohttp.ClientError) as failure:
                 self._note(type(failure).__name__)
-                return None
+                status, headers = None, {}
             if status == wanted:
+                if failed_at is not None:
+                    self.longest_wait = max(self.longest_wait, time.monotonic() - failed_at)
                 return told
-            self._note(str(status) if "Retry-After" in headers or status == 404 else f"{status} without Retry-After")
-            if status not in {503, 409} or time.monotonic() > give_up_at:
+            failed_at = failed_at or asked_at
+            if status is not None:
+                is_plain = "Retry-After" in headers or status == 404
+                self._note(str(status) if is_plain else f"{status} without Retry-After")
+            if status not in {503, 409, None} or time.monotonic() > give_up_at:
                 return None
             await asyncio.sleep(PAUSE_SECONDS)
 

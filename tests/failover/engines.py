@@ -1,6 +1,6 @@
 """The engines of the fault runs, each of real processes: one server, Sentinel with two replicas, a cluster of 3 + 3.
 
-A server is isolated without privileges: its ACL shuts replicas and Sentinel out, while clients still reach it.
+In a network of the test's own each server has its own address, and can be cut off.
 """
 
 import contextlib
@@ -13,6 +13,7 @@ from pathlib import Path
 from redis.exceptions import RedisError
 
 from tests.absent import absent
+from tests.failover import network
 from tests.free_ports import free_port
 from tests.redis_client.servers import VALKEY, Server, eventually, server
 
@@ -20,6 +21,7 @@ REDIS = shutil.which("redis-server")
 BINARIES = {"valkey": str(VALKEY), "redis": REDIS or str(VALKEY)}
 NODE_TIMEOUT_MS = 1500
 READY_SECONDS = 60
+PROMOTION_SECONDS = 30
 SLOTS = 16384
 
 
@@ -32,6 +34,7 @@ class Engine:
     nodes: list[Server]
     replicas: int  # of each primary
     sentinel: Server | None = None
+    behind_seconds: int = 0  # the clocks of the replicas
     spare: dict = field(default_factory=dict)
 
     @property
@@ -59,16 +62,25 @@ class Engine:
 
     def heal(self):
         """Undo what a fault may have left, and wait until all is well."""
+        network.heal()
         for node in self.nodes:
             if node.process.poll() is not None:
                 node.start()
             node.thaw()
         for node in self.nodes:
             with contextlib.suppress(RedisError):
-                admit(node)
                 for name, value in (("maxmemory", 0), ("maxclients", 4000), ("min-replicas-to-write", 0)):
                     node.admin.config_set(name, value)
+        self.notice_after(NODE_TIMEOUT_MS)
         eventually(self.is_healthy, seconds=READY_SECONDS)
+
+    def notice_after(self, milliseconds):
+        """Set the time after which the other servers miss a primary."""
+        if self.sentinel:
+            self.sentinel.admin.execute_command("SENTINEL SET", "main", "down-after-milliseconds", milliseconds)
+        if self.is_cluster:
+            for node in self.nodes:
+                node.admin.config_set("cluster-node-timeout", milliseconds)
 
     def every_key(self):
         """Yield each key of the primaries with its node."""
@@ -87,68 +99,72 @@ def role(node):
         return None
 
 
-def isolate(node):
-    """Shut the replicas and Sentinel out; clients still reach the node."""
-    node.admin.execute_command("ACL", "SETUSER", "default", "-psync", "-sync", "-ping")
-    node.admin.execute_command("CLIENT", "KILL", "TYPE", "replica")
-
-
-def admit(node):
-    """Let the replicas and Sentinel in again."""
-    node.admin.execute_command("ACL", "SETUSER", "default", "+psync", "+sync", "+ping")
+def _node(folder, place, *options, binary, program=(), seconds=0):
+    """Return a server that is to run at an address of its own, perhaps with a wrong clock."""
+    options += network.options(place)
+    environment = _clock(seconds) if seconds else {}
+    return server(
+        folder / f"node{place}",
+        *options,
+        program=program,
+        binary=BINARIES[binary],
+        environment=environment,
+        host=network.host(place),
+    )
 
 
 @contextlib.contextmanager
 def standalone(folder: Path, binary: str):
     """Run one server that writes every command to its file before it replies."""
-    with server(folder / "one", "--appendonly", "yes", "--appendfsync", "always", binary=BINARIES[binary]) as node:
+    with _node(folder, 0, "--appendonly", "yes", "--appendfsync", "always", binary=binary) as node:
         yield Engine("standalone", node.url, [node], 0)
 
 
 @contextlib.contextmanager
 def with_sentinel(folder: Path, binary: str, ahead_seconds: int = 0):
-    """Run a primary with two replicas, perhaps ahead, and a Sentinel that needs a second to miss the primary."""
+    """Run a primary with two replicas, perhaps ahead, and a Sentinel that soon misses the primary."""
     with contextlib.ExitStack() as stack:
-        clocks = [{}, *[_clock(ahead_seconds) if ahead_seconds else {}] * 2]
         nodes = [
-            stack.enter_context(server(folder / f"node{place}", binary=BINARIES[binary], environment=clock))
-            for place, clock in enumerate(clocks)
+            stack.enter_context(_node(folder, place, binary=binary, seconds=seconds))
+            for place, seconds in enumerate((0, ahead_seconds, ahead_seconds))
         ]
         primary, *others = nodes
         for node in others:
-            node.admin.replicaof("127.0.0.1", primary.port)
+            node.admin.replicaof(primary.host, primary.port)
         config = folder / "sentinel.conf"
         config.write_text(
-            f"sentinel monitor main 127.0.0.1 {primary.port} 1\n"
-            "sentinel down-after-milliseconds main 1000\nsentinel failover-timeout main 4000\n"
+            f"sentinel monitor main {primary.host} {primary.port} 1\n"
+            f"sentinel down-after-milliseconds main {NODE_TIMEOUT_MS}\nsentinel failover-timeout main 4000\n"
             "sentinel parallel-syncs main 2\n"
         )
-        watcher = stack.enter_context(
-            server(folder / "sentinel", program=(str(config), "--sentinel"), binary=BINARIES[binary])
-        )
-        engine = Engine("sentinel", f"redis+sentinel://127.0.0.1:{watcher.port}/main", nodes, 2, watcher)
+        program = (str(config), "--sentinel")
+        watcher = stack.enter_context(_node(folder, len(nodes), binary=binary, program=program))
+        url = f"redis+sentinel://{watcher.host}:{watcher.port}/main"
+        engine = Engine("sentinel", url, nodes, 2, watcher, max(0, -ahead_seconds))
         eventually(engine.is_healthy, seconds=READY_SECONDS)
         eventually(lambda: len(watcher.admin.execute_command("SENTINEL REPLICAS", "main")) == 2, seconds=READY_SECONDS)
         yield engine
 
 
 @contextlib.contextmanager
-def clustered(folder: Path, binary: str):
-    """Run a cluster of three primaries with one replica each."""
+def clustered(folder: Path, binary: str, ahead_seconds: int = 0):
+    """Run a cluster of three primaries with one replica each, perhaps ahead."""
     options = ("--cluster-enabled", "yes", "--cluster-node-timeout", str(NODE_TIMEOUT_MS))
     options += ("--cluster-require-full-coverage", "no", "--cluster-replica-validity-factor", "0")
     with contextlib.ExitStack() as stack:
         nodes = [
-            stack.enter_context(server(folder / f"node{each}", *options, binary=BINARIES[binary])) for each in range(6)
+            stack.enter_context(_node(folder, each, *options, binary=binary, seconds=ahead_seconds if each > 2 else 0))
+            for each in range(6)
         ]
-        engine = Engine("cluster", f"redis+cluster://{','.join(f'127.0.0.1:{node.port}' for node in nodes)}", nodes, 1)
+        url = f"redis+cluster://{','.join(f'{node.host}:{node.port}' for node in nodes)}"
+        engine = Engine("cluster", url, nodes, 1, behind_seconds=max(0, -ahead_seconds))
         for place, node in enumerate(nodes[:3]):
             first, last = place * SLOTS // 3, (place + 1) * SLOTS // 3 - 1
             node.admin.execute_command("CLUSTER ADDSLOTSRANGE", first, last)
         for place, node in enumerate(nodes):
             node.admin.execute_command("CLUSTER SET-CONFIG-EPOCH", place + 1)
             if place:
-                node.admin.execute_command("CLUSTER MEET", "127.0.0.1", nodes[0].port)
+                node.admin.execute_command("CLUSTER MEET", nodes[0].host, nodes[0].port)
         eventually(lambda: all(_known(node) == 6 for node in nodes), seconds=READY_SECONDS)
         for primary, replica in zip(nodes[:3], nodes[3:], strict=True):
             eventually(lambda r=replica, p=primary: _replicates(r, p), seconds=READY_SECONDS)
@@ -161,7 +177,10 @@ ENGINES = {
     "standalone": (standalone, "redis"),
     "sentinel": (with_sentinel, "redis"),
     "sentinel (replicas 30 s ahead)": (partial(with_sentinel, ahead_seconds=30), "valkey"),
+    "sentinel (replicas 30 s behind)": (partial(with_sentinel, ahead_seconds=-30), "valkey"),
     "cluster": (clustered, "valkey"),
+    "cluster (replicas 30 s ahead)": (partial(clustered, ahead_seconds=30), "valkey"),
+    "cluster (replicas 30 s behind)": (partial(clustered, ahead_seconds=-30), "valkey"),
     "cluster (Redis 7)": (clustered, "redis"),
 }
 

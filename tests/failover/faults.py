@@ -3,13 +3,17 @@
 `Engine.heal` restores what a fault leaves behind.
 """
 
-from redis.exceptions import RedisError, ResponseError
+import contextlib
 
-from tests.failover.engines import dead_port, isolate, node_id, pause, role
+from redis.exceptions import RedisError
+
+from tests.failover import network
+from tests.failover.engines import PROMOTION_SECONDS, dead_port, pause, role
+from tests.failover.slots import move_slots, slot_of, slots_of
 from tests.redis_client.servers import eventually
 
 FAULT_SECONDS = 4.0
-PROMOTION_SECONDS = 30
+FILLING = "for i = 1, 400 do redis.call('SET', ARGV[1] .. i, string.rep('x', 2000), 'EX', 60) end"
 
 
 def none(_engine):
@@ -22,6 +26,17 @@ def kill(engine):
     primary = engine.primaries()[0]
     others = engine.replicas_of(primary)
     primary.kill()
+    if others:
+        _until_promoted(engine, others)
+    primary.start()
+
+
+def shut_down(engine):
+    """Ask a primary to end, as systemd does; it starts again as after `kill`."""
+    primary = engine.primaries()[0]
+    others = engine.replicas_of(primary)
+    primary.process.terminate()
+    primary.process.wait(PROMOTION_SECONDS)
     if others:
         _until_promoted(engine, others)
     primary.start()
@@ -41,20 +56,31 @@ def stop(engine):
 
 
 def cut(engine):
-    """Cut a primary off from its replicas; clients still reach it. After a while a replica is promoted."""
+    """Cut a primary off from the other servers; clients still reach it. After a while a replica is promoted."""
     primary = engine.primaries()[0]
     others = engine.replicas_of(primary)
-    if engine.is_cluster:
-        isolate(primary)
-        pause(FAULT_SECONDS)
-        others[0].admin.execute_command("CLUSTER FAILOVER", "TAKEOVER")
-    else:
-        engine.sentinel.admin.execute_command("SENTINEL SET", "main", "down-after-milliseconds", 4000)
-        isolate(primary)
+    engine.notice_after(int(FAULT_SECONDS * 1000))
+    network.cut_off(primary)
     _until_promoted(engine, others)
-    if engine.sentinel:
-        engine.sentinel.admin.execute_command("SENTINEL SET", "main", "down-after-milliseconds", 1000)
     pause(1)
+
+
+def take_away(engine):
+    """Let nobody reach a primary, clients neither, until a replica has taken over, or for a while."""
+    primary = engine.primaries()[0]
+    others = engine.replicas_of(primary)
+    network.take_away(primary)
+    if others:
+        _until_promoted(engine, others)
+    else:
+        pause(FAULT_SECONDS)
+    pause(1)
+
+
+def cut_off_replica(engine):
+    """Cut a replica off from the other servers: no failover, but approvals cannot be replicated."""
+    network.cut_off(engine.replicas_of(engine.primaries()[0])[0])
+    pause(FAULT_SECONDS)
 
 
 def planned(engine):
@@ -111,17 +137,36 @@ def fill(engine):
 
 
 def load(engine):
-    """Restart a server that needs seconds to load its file."""
-    [node] = engine.nodes
-    node.admin.eval("for i = 1, 400 do redis.call('SET', 'otp:loading:' .. i, string.rep('x', 2000), 'EX', 60) end", 0)
-    node.admin.config_set("rdbcompression", "no")  # or the file would load at once
-    node.admin.bgrewriteaof()
-    eventually(lambda: not node.admin.info("persistence")["aof_rewrite_in_progress"], seconds=PROMOTION_SECONDS)
-    node.kill()
-    node.arguments += ["--key-load-delay", "10000", "--loading-process-events-interval-bytes", "1024"]
-    node.start()
-    eventually(lambda: role(node) == b"master", seconds=PROMOTION_SECONDS)
-    del node.arguments[-4:]
+    """Restart a primary that needs seconds to load its file, and that nobody misses meanwhile."""
+    engine.notice_after(int(PROMOTION_SECONDS * 1000))
+    primary = engine.primaries()[0]
+    tag = next(
+        f"{each:x}" for each in range(16) if not engine.is_cluster or slot_of(primary, each) in slots_of(primary)
+    )
+    primary.admin.eval(FILLING, 0, f"otp:{{{tag}}}:loading:")
+    primary.admin.config_set("rdbcompression", "no")  # or the file would load at once
+    primary.admin.config_set("appendonly", "yes")
+    eventually(lambda: not _is_busy(primary), seconds=PROMOTION_SECONDS)
+    primary.admin.bgrewriteaof()
+    eventually(lambda: not _is_busy(primary), seconds=PROMOTION_SECONDS)
+    primary.kill()
+    slow = ["--appendonly", "yes", "--key-load-delay", "10000", "--loading-process-events-interval-bytes", "1024"]
+    primary.arguments += slow
+    primary.start()
+    eventually(lambda: _has_loaded(primary), seconds=PROMOTION_SECONDS)
+    primary.admin.config_set("key-load-delay", 0)
+    del primary.arguments[-len(slow) :]
+
+
+def _has_loaded(node):
+    with contextlib.suppress(RedisError):
+        return not node.admin.info("persistence")["loading"]
+    return False
+
+
+def _is_busy(node):
+    told = node.admin.info("persistence")
+    return told["aof_rewrite_in_progress"] or told["aof_rewrite_scheduled"] or not told["aof_enabled"]
 
 
 def refuse_writes(engine):
@@ -137,43 +182,6 @@ def refuse_writes(engine):
     pause(FAULT_SECONDS)
     for node in engine.nodes:
         node.admin.config_set("min-replicas-to-write", 0)
-
-
-def move_slots(engine):
-    """Move the slots of all partitions of a primary to another one, and back: atomically if the servers can."""
-    source, target = engine.primaries()[:2]
-    for one, other in ((source, target), (target, source)):
-        for slot in engine.spare.setdefault("slots", _partitions_of(source)):
-            _move(engine, slot, one, other)
-            pause(0.2)
-
-
-def _move(engine, slot, source, target):
-    source_id, target_id = node_id(source), node_id(target)
-    try:
-        source.admin.execute_command("CLUSTER MIGRATESLOTS", "SLOTSRANGE", slot, slot, "NODE", target_id)
-    except ResponseError:  # not a Valkey of this time
-        target.admin.execute_command("CLUSTER SETSLOT", slot, "IMPORTING", source_id)
-        source.admin.execute_command("CLUSTER SETSLOT", slot, "MIGRATING", target_id)
-        while keys := source.admin.execute_command("CLUSTER GETKEYSINSLOT", slot, 20):
-            source.admin.execute_command("MIGRATE", "127.0.0.1", target.port, "", 0, 2000, "KEYS", *keys)
-        for node in (target, source, *(each for each in engine.primaries() if each not in (source, target))):
-            node.admin.execute_command("CLUSTER SETSLOT", slot, "NODE", target_id)
-        return
-    eventually(lambda: slot in _slots_of(target), seconds=PROMOTION_SECONDS)
-
-
-def _partitions_of(node):
-    slots = {node.admin.execute_command("CLUSTER KEYSLOT", f"{{{each:x}}}") for each in range(16)}
-    return sorted(slots & _slots_of(node))
-
-
-def _slots_of(node):
-    own, slots = node_id(node).encode(), set()
-    for first, last, primary, *_ in node.admin.execute_command("CLUSTER SLOTS"):
-        if primary[2] == own:
-            slots.update(range(first, last + 1))
-    return slots
 
 
 def _until_promoted(engine, others):
@@ -202,14 +210,27 @@ OF_ANY = {
     "no more connections": refuse_clients,
     "memory full": fill,
     "writes refused": refuse_writes,
+    "loading": load,
     "primary killed": kill,
+    "primary shut down": shut_down,
     "primary frozen": stop,
+    "primary unreachable": take_away,
 }
-OF_REPLICATED = {"replica frozen": freeze_replica, "primary cut off": cut, "planned failover": planned}
+OF_REPLICATED = {
+    "replica frozen": freeze_replica,
+    "replica cut off": cut_off_replica,
+    "primary cut off": cut,
+    "planned failover": planned,
+}
+OF_NETWORKS = {"primary unreachable", "replica cut off", "primary cut off"}
+WRONG_CLOCKS = {"primary killed": kill, "planned failover": planned}
 FAULTS = {
-    "standalone": OF_ANY | {"loading": load},
+    "standalone": OF_ANY,
     "sentinel": OF_ANY | OF_REPLICATED,
     "cluster": OF_ANY | OF_REPLICATED | {"slots moved": move_slots},
-    "sentinel (replicas 30 s ahead)": {"primary killed": kill},
+    "sentinel (replicas 30 s ahead)": WRONG_CLOCKS,
+    "sentinel (replicas 30 s behind)": WRONG_CLOCKS,
+    "cluster (replicas 30 s ahead)": WRONG_CLOCKS,
+    "cluster (replicas 30 s behind)": WRONG_CLOCKS,
     "cluster (Redis 7)": {"slots moved": move_slots, "primary cut off": cut},
 }

@@ -31,19 +31,20 @@ class Server:
     program: tuple[str, ...] = ()
     binary: str = ""  # that of the system, or the embedded one
     environment: dict = field(default_factory=dict)  # beside that of the tests
+    host: str = "127.0.0.1"
     process: subprocess.Popen | None = None
     admin: redis.Redis = field(init=False)
 
     def __post_init__(self):
-        self.admin = redis.Redis(port=self.port, protocol=2, socket_timeout=5)
+        self.admin = redis.Redis(self.host, self.port, protocol=2, socket_timeout=5)
 
     @property
     def url(self):
-        return f"redis://127.0.0.1:{self.port}"
+        return f"redis://{self.host}:{self.port}"
 
     def start(self):
         self.folder.mkdir(exist_ok=True)
-        common = ["--save", "", "--appendonly", "no", "--dir", str(self.folder), "--bind", "127.0.0.1"]
+        common = ["--save", "", "--appendonly", "no", "--dir", str(self.folder), "--bind", self.host]
         common += ["--repl-diskless-sync-delay", "0"]
         command = [
             self.binary or SERVER,
@@ -56,7 +57,7 @@ class Server:
         self.process = subprocess.Popen(
             command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=os.environ | self.environment
         )
-        assert wait_until_listening(self.process, self.port), (self.folder / "log").read_text()
+        assert wait_until_listening(self.process, self.port, host=self.host), (self.folder / "log").read_text()
         return self
 
     def freeze(self):
@@ -90,11 +91,16 @@ async def opened(url: str, **options) -> AsyncIterator[RedisClient]:
 
 @contextlib.contextmanager
 def server(
-    folder: Path, *arguments: str, program: tuple[str, ...] = (), binary: str = "", environment: dict | None = None
+    folder: Path,
+    *arguments: str,
+    program: tuple[str, ...] = (),
+    binary: str = "",
+    environment: dict | None = None,
+    host: str = "127.0.0.1",
 ) -> Iterator[Server]:
     """Run one server until the block ends; `program` has the first arguments, such as a configuration file."""
     port = free_port()
-    node = Server(folder, port, ["--port", str(port), *arguments], program, binary, environment or {})
+    node = Server(folder, port, ["--port", str(port), *arguments], program, binary, environment or {}, host)
     try:
         yield node.start()
     finally:
