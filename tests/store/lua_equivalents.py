@@ -7,10 +7,8 @@ An entry is (file, kind, pattern, reason): regular expressions for the file, the
 import re
 
 EQUIVALENT = (
-    (".*", "right", r"\A.*\bor DEFAULT\.channel$", "sms is the only channel so far"),
     (".*", "number", r"\A1$", "any number but 0 means yes"),
     ("looked_up", "number", r"\A0$", "the result is not used"),
-    ("check|deliver|refuse|replicated", "first", r"\ASEND\.channel \.\. ", "sms is the only channel so far"),
     ("funnel_swap", "arithmetic", r"\A\w+\[1\] \+ 1$", "any version that is new will do"),
     ("funnel", "boundary|false", r"\Aredis\.call\('TTL', \w+\) >=? 0$", "lists a key again that is listed"),
     ("health", "halved", r"", "how long a key is left that may not be deleted"),

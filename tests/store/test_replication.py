@@ -11,6 +11,7 @@ from dataclasses import replace
 import pytest
 
 from service.core.actions import Action
+from service.core.channels import Channel
 from service.core.retrying import Retries, RetryPolicy
 from service.core.store_health import StoreCause, StoreUnavailable
 from service.core.verification import Feedback, Status, Verdict, partition_of
@@ -96,6 +97,18 @@ async def test_of_an_approval_that_is_replicated_one_request_is_told(stores):
     assert await status(stores, verification) is Status.APPROVED
     assert await stores.pending() == [sid_of(verification)]
     assert await approvals(stores) == 1
+
+
+async def test_an_approval_is_counted_under_the_channel_of_its_send(stores):
+    """Once the replicas have it, it counts for the send whose code was typed, not for the first or the usual one."""
+    verification = await stores.issue("111111", channel=Channel.VOICE)
+    await stores.resend(verification, "222222", Channel.WHATSAPP)
+    async with waiting(stores) as opened:
+        assert await opened.verdict(verification, "222222") is Verdict.APPROVED
+    counted = without_slots(await stores.stats.totals())
+    assert {name: value for name, value in counted.items() if name.startswith("approved:")} == {
+        "approved:US:whatsapp": 1
+    }
 
 
 async def test_an_approval_that_is_not_replicated_stays_pending_and_is_repeated_at_no_cost(stores):
