@@ -5,11 +5,14 @@ export type Words = Record<string, string | ((values: Record<string, any>) => st
  * Every text that people read. Translate it with `Object.assign(words, {…})` before the first field is shown. Keys are
  * the package's own, a verdict, or the `code` of a problem. A problem without a key here comes in the service's words,
  * if people can solve it, else as `unavailable`. An action that has a key here (`link`, `reply`, `call`) is waited for; in
- * its texts `{action}` is `message`.
+ * its texts `{action}` is `message`, and in `wrong_code` it is `answer`.
  */
 export const words: Words;
 
-/** Write every script's digits as 0 to 9, and drop the invisible marks that copying brings along, as the service does. */
+/**
+ * Write every script's digits as 0 to 9, and drop the invisible marks that copying brings along, as the service does.
+ * The digits of a script are ten in a row.
+ */
 export function fold(text: string): string;
 
 /**
@@ -24,7 +27,10 @@ export function readCode(text: string, length?: number): string | null;
  */
 export function webOTP(options?: { signal?: AbortSignal }): Promise<string | null>;
 
-/** Why something was not done; `message` is for the person. A wait in it counts down each time that it is read. */
+/**
+ * Why something was not done; `message` is for the person. A wait in it counts down each time that it is read. The field
+ * knows one by its `retryAfter`, also one of another copy of the module.
+ */
 export class OtpProblem extends Error {
   constructor(code?: string, values?: { status?: number; retry_after?: number; detail?: string; [name: string]: any });
   /** The service's code, or `unreachable`, `timeout`, `incomplete` (not a whole code), `unavailable`. */
@@ -124,7 +130,10 @@ export class OtpClient extends EventTarget {
  * `<otp-code-input>`. Attributes: `label`, `hint`, `length` (6), `name`, `required`, `disabled`. The field stays open after
  * the code has expired: a late code is refused, but it tells the service that its message arrived. What it asks for is
  * the `action` of its client: for a password it takes letters, and checks at a press; for a link, reply or call it
- * shows the `match`, takes no typing, and waits.
+ * shows the `match`, takes no typing, and waits; if a wrong answer came, it says so.
+ *
+ * A text that stays the same is not written again, so that a page's translation by the browser is kept. A second copy of the
+ * module leaves the element to the first; in Node there is none.
  */
 export class OtpCodeInput extends HTMLElement {
   /** Check, resend, count down and end by itself for this verification; null ends everything and empties the field. */

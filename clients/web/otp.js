@@ -56,7 +56,7 @@ function wait(seconds) {
 
 export function fold(text) {
   return text.replace(/[\p{Cf}\uFE0F]/gu, "").replace(/\p{Nd}/gu, (digit) => {
-    let count = 0; // digits come in tens
+    let count = 0;
     while (/\p{Nd}/u.test(String.fromCodePoint(digit.codePointAt() - count - 1))) count += 1;
     return count % 10;
   });
@@ -70,8 +70,11 @@ export function readCode(text, length = 6) {
 
 export async function webOTP({ signal } = {}) {
   if (!globalThis.OTPCredential) return null;
-  const message = navigator.credentials.get({ otp: { transport: ["sms"] }, signal }).catch(() => null);
-  return (await message)?.code ?? null;
+  try {
+    return (await navigator.credentials.get({ otp: { transport: ["sms"] }, signal })).code;
+  } catch {
+    return null;
+  }
 }
 
 const now = () => performance.now() / 1000;
@@ -227,7 +230,7 @@ function make(name, attributes) {
 }
 
 function put(node, text) {
-  if (node.put !== text) node.textContent = node.put = text; // keeps translations
+  if (node.put !== text) node.textContent = node.put = text;
 }
 
 export class OtpCodeInput extends (globalThis.HTMLElement ?? Object) {
@@ -247,9 +250,9 @@ export class OtpCodeInput extends (globalThis.HTMLElement ?? Object) {
   #told = new Set();
   #arrived;
   #counting;
-  #isOver = false;
-  #isToldOver = false;
-  #isDone = false;
+  #isOver;
+  #isToldOver;
+  #isDone;
 
   constructor() {
     super();
@@ -293,7 +296,7 @@ export class OtpCodeInput extends (globalThis.HTMLElement ?? Object) {
   }
 
   get length() {
-    return this.#known.code_length ?? (Number(this.getAttribute("length")) || 6);
+    return this.#known.code_length ?? +(this.getAttribute("length") || 6);
   }
 
   get disabled() {
@@ -379,7 +382,7 @@ export class OtpCodeInput extends (globalThis.HTMLElement ?? Object) {
   }
 
   #refuse(problem) {
-    const isOurs = problem.retryAfter !== undefined; // of any copy
+    const isOurs = problem.retryAfter !== undefined;
     this.#isOver ||= isOurs && isOver(problem);
     const before = this.#client?.status === "approved" ? say("approved") + " " : "";
     const text = () => before + (problem.sentence ?? (isOurs ? problem.message : words.unavailable));
@@ -408,7 +411,11 @@ export class OtpCodeInput extends (globalThis.HTMLElement ?? Object) {
   #goOn() {
     this.#show();
     if (this.#arrived) this.#typed(this.#arrived);
-    if (this.#waits && this.#client.status === "approved" && !this.#told.has("approved")) this.#check();
+    if (!this.#waits) return;
+    const { status, attempts_remaining: left } = this.#known;
+    if (status === "pending" && left < this.#told.left) this.error = say("wrong_code", { action: "answer", left });
+    this.#told.left = left;
+    if (status === "approved" && !this.#told.has("approved")) this.#check();
   }
 
   #check() {
@@ -507,4 +514,4 @@ export class OtpCodeInput extends (globalThis.HTMLElement ?? Object) {
 
 try {
   customElements.define("otp-code-input", OtpCodeInput);
-} catch {} // Node; a second copy
+} catch {}

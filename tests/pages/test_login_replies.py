@@ -66,6 +66,7 @@ def test_the_words_with_another_word_confirm_it_and_sign_nobody_in(visitor):
     answer(visitor, f"{words} {wrong_match(words, match)}")
     visitor.sees("approved", "trouble")
     visitor.reads("approved", "Refused: those are not the words of the message and of this page.")
+    expect(visitor.page.get_by_text("Wrong answer. 4 attempts left.")).to_be_visible(timeout=PATIENCE_MS)
     visitor.sees("confirmed")
     answer(visitor, f"{words} {match}")
     is_signed_in(visitor)

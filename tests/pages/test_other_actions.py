@@ -60,6 +60,23 @@ def test_the_button_of_the_form_asks_at_once_whether_the_link_was_answered(perso
     assert told(person) == ["otp-approved"]
 
 
+def test_a_wrong_answer_elsewhere_is_told(person):
+    """A wrong answer is said here with the attempts that are left, each time, until the next message is asked for."""
+    match = person.issue(action="link")["match"]
+    field = show_field(person)
+    wrong = "00" if match != "00" else "11"
+    for left in (4, 3):
+        person.answer_link(match=wrong)
+        expect(alert(person)).to_have_text(f"Wrong answer. {left} attempts left.", timeout=30_000)
+    expect(field).to_have_value(match)
+    person.page.evaluate("field.client.resend().then(() => (field.value = ''))")
+    expect(alert(person)).to_have_text("")
+    expect(status(person)).to_have_text("A new message is on its way.")
+    person.answer_link(match=match)
+    expect(status(person)).to_have_text("Confirmed.", timeout=30_000)
+    assert told(person) == ["otp-approved"]
+
+
 @pytest.mark.parametrize(
     ("end", "sentence"),
     [("canceled", "This verification was canceled. Start again."), ("locked", "Too many wrong tries. Start again.")],
