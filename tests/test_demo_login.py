@@ -102,7 +102,22 @@ async def browser(monkeypatch):
     assert await demo == 0
 
 
-@pytest.mark.parametrize("path", ["/demo/login", "/demo/session"])
+async def test_only_the_browser_that_began_is_called_instead(browser):
+    """The back end sends the next code by a call, with its API key, to the browser that began; to another, nothing."""
+    verification, cookie = await browser.begin()
+    asked = {"id": verification["id"]}
+    assert await browser.post("/demo/call", asked) == (403, {"detail": "This login is over. Start again."}, [])
+    own = {"Cookie": cookie.partition(";")[0]}
+    status, answer, _ = await browser.post("/demo/call", asked, **own)
+    assert (status, answer["code"], answer["limit"]) == (429, "rate_limited", "number")
+    async with asyncio.timeout(30):
+        while status == 429:
+            await asyncio.sleep(0.5)
+            status, answer, _ = await browser.post("/demo/call", asked, **own)
+    assert (status, [send["channel"] for send in answer["sends"]]) == (200, ["sms", "voice"])
+
+
+@pytest.mark.parametrize("path", ["/demo/login", "/demo/call", "/demo/session"])
 async def test_only_json_from_our_own_pages_is_accepted(browser, path):
     """A request from a form, another site, another port or an unknown origin is refused before its body is read."""
     assert await browser.status(path) == 422

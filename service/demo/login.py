@@ -5,6 +5,8 @@ by one channel, or by a list of them, of which the next one follows when a messa
 the id for the browser that began (a cookie), and returns the client token to it. With that, the page lets the service
 check what the person types; of the others it shows the `match`, and reads until the person has answered elsewhere.
 
+`POST /demo/call` sends the next code by a call, for who got no message.
+
 `POST /demo/session` alone decides. It trusts neither the page nor whoever answered: it takes the id only from the
 browser that began, reads the verification with the API key, compares number and purpose, and signs in once.
 
@@ -109,6 +111,7 @@ class LoginSite:
             Route("/demo/pages/otp.js", _browser_package, methods=["GET"]),
             *page_routes("/", _PAGES / "login.html", files="/demo/pages"),
             Route("/demo/login", own_pages_only(self.begin), methods=["POST"]),
+            Route("/demo/call", own_pages_only(self.call_instead), methods=["POST"]),
             Route("/demo/session", own_pages_only(self.finish), methods=["POST"]),
             Route("/demo/session", self.who, methods=["GET"]),
         ]
@@ -132,6 +135,18 @@ class LoginSite:
         if answered.ok:
             self._remember(request, answer, answered.content["id"], answered.content["to"])
         return answer
+
+    async def call_instead(self, request: Request) -> Response:
+        """Call the person with the next code. A client token cannot choose the channel: calls cost the most."""
+        try:
+            verification_id = _Claim.model_validate_json(await request.body()).id
+        except ValidationError:
+            return JSONResponse({"detail": "Send the verification as `id`."}, 422)
+        if self._begun(request, verification_id) is None:
+            return JSONResponse({"detail": "This login is over. Start again."}, 403)
+        key = request.headers.get("Idempotency-Key", "")
+        path = f"/v1/verifications/{verification_id}/resend"
+        return _passed_on(await self._service.call("POST", path, {"channel": "voice"}, key=key))
 
     async def finish(self, request: Request) -> Response:
         """Sign in, once, if the service says that this browser's verification is approved."""

@@ -89,6 +89,39 @@ def test_a_call_to_the_phone_tells_the_code(visitor):
     visitor.reads("confirmed", "Twilio takes no reports of calls.")
 
 
+def test_who_gets_no_message_may_be_called_instead(visitor, complaints):
+    """Beside the field, "Call me instead" calls with the next code once the limit allows it; its code signs in."""
+    page, phone = visitor.page, visitor.phone
+    page.get_by_label("Your phone number").fill(number(105))
+    page.get_by_role("button", name="Send me a code").click()
+    visitor.sees("delivered")
+    button = page.get_by_role("button", name="Call me instead")
+    button.click()
+    visitor.says("You asked for a message a moment ago. Try again in")
+    complaints.clear()  # of the browser, about the 429
+    expect(visitor.resend).to_be_enabled(timeout=PATIENCE_MS)
+    button.click()
+    phone.get_by_role("button", name="Answer", exact=True).click()
+    expect(phone.locator("#state")).to_have_text("Press a key.")
+    visitor.reads("sent", "This is message 2 of 2, by a call.")
+    assert barriers(page) == []
+    key_in(visitor, "5")
+    said = phone.locator("#said li").last
+    expect(said).to_have_text(re.compile(r"(\d ){5}\d"))
+    visitor.code_field.fill(re.sub(r"\D", "", said.inner_text()))
+    is_signed_in(visitor)
+
+
+@pytest.mark.parametrize("action", ["Password", "Link", "Reply"])
+def test_only_a_code_can_be_told_by_a_call(visitor, action):
+    """A call says nothing but codes, so with another action the page does not offer one."""
+    visitor.page.get_by_role("radio", name=re.compile(f"^{action}")).check()
+    visitor.page.get_by_label("Your phone number").fill(number(120 + len(action)))
+    visitor.page.get_by_role("button", name="Send me a").click()
+    expect(visitor.page.get_by_role("button", name="Start again")).to_be_visible()
+    expect(visitor.page.get_by_role("button", name="Call me instead")).to_be_hidden()
+
+
 def test_the_next_channel_follows(visitor):
     """From a list, a text message follows the one that WhatsApp did not deliver, and its code signs in."""
     page, phone = visitor.page, visitor.phone

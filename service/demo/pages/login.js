@@ -1,7 +1,8 @@
 // A front end for codes, passwords, links, replies and calls, and the example of one. It holds no secret: its own back end
-// requests what the person chose (`/demo/login`) and passes on the verification's client token. With that, `otp.js` checks
-// what is typed, waits for an answer elsewhere, sends the next message and reads how it fares. Signing in is the back end's
-// (`/demo/session`): it asks the service itself, and believes nothing that a browser says.
+// requests what the person chose (`/demo/login`, and `/demo/call` for the next code by a call) and passes on the
+// verification's client token. With that, `otp.js` checks what is typed, waits for an answer elsewhere, sends the next
+// message and reads how it fares. Signing in is the back end's (`/demo/session`): it asks the service itself, and believes
+// nothing that a browser says.
 
 import { OtpClient, OtpProblem, fold, keyFor, request, words } from "./otp.js";
 
@@ -112,12 +113,24 @@ function prove(client) {
   const keep = () => field.client === client && sessionStorage.setItem("login", JSON.stringify(client));
   client.addEventListener("change", keep);
   show("code-form");
-  offerRestart(false);
   tell("");
   [element("check").textContent, element("check").className] = waits(client) ? ["Continue", "wide"] : ["Sign in", "main wide"];
   field.client = client;
+  offerRestart(false);
   keep();
   field.focus();
+}
+
+/** Send the next code by a call. The back end asks for it: a client token cannot choose the channel. */
+async function callInstead() {
+  const { client } = field;
+  try {
+    await request("/demo/call", { body: { id: client.verification.id } });
+    await client.read();
+    if (field.client === client) field.client = client; // waits for news of the call
+  } catch (problem) {
+    if (field.client === client) field.error = problem instanceof OtpProblem ? problem.message : words.unavailable;
+  }
 }
 
 /** Whether the person proves it elsewhere: on the page of a link, or by an answer to the message. */
@@ -140,6 +153,7 @@ async function signIn({ verification, signal }) {
 /** When the verification has ended, starting again is all there is to do. */
 function offerRestart(isEnded) {
   element("check").hidden = isEnded;
+  element("call").hidden = isEnded || field.client?.verification.action !== "code"; // a call says nothing else
   element("restart").className = isEnded ? "main wide" : "quiet";
 }
 
@@ -181,6 +195,7 @@ function announce(name, detail) {
 
 element("restart").addEventListener("click", ({ detail: clicks }) => clicks < 2 && startAgain()); // 2: it was for “Sign in”
 element("again").addEventListener("click", startAgain);
+element("call").addEventListener("click", callInstead);
 
 function goOn() {
   const client = new OtpClient(JSON.parse(sessionStorage.getItem("login")));
