@@ -74,13 +74,16 @@ def _rate(part, whole):
     return round(part / whole, 4) if whole else None
 
 
-def differences(facts, report, *, may_count_more=()):
+def differences(facts, report, *, may_count_more=(), unknown=()):
     """List the figures that differ: each as it was recounted and as it was reported.
 
     A figure, or a value, that `may_count_more` names is counted at least once: the report may have more, but not less.
+    Questions by a label that is `unknown` are left out.
     """
     wrong = {}
     for (group_by, filters), found in zip(QUESTIONS, report, strict=True):
+        if {*group_by} & {*unknown}:
+            continue
         expected = grouped(facts, group_by, filters)
         for place in _places(expected) | _places(found):
             pair = tuple(_figure(groups, place) for groups in (expected, found))

@@ -81,6 +81,17 @@ def test_what_is_counted_at_least_once_may_be_more(facts):
     assert differences(facts, more, may_count_more={"blocked"})
 
 
+def test_a_label_that_nobody_can_know_is_not_compared(facts):
+    """Where the sender may be unknown, only the questions by sender are left out."""
+    report = reported(facts)
+    for place in (4, 8):
+        report[place] = {}
+    assert {place[0] for place in differences(facts, report)} == {"sender", "channel"}
+    assert not differences(facts, report, unknown={"sender"})
+    report[3] = {}
+    assert differences(facts, report, unknown={"sender"})
+
+
 async def test_what_moves_between_the_two_readings_is_read_again(facts):
     """A message that is found after the verifications were read is no difference: the next readings agree."""
     lost = journey(read={"status": "approved", "sends": [journey().read["sends"][0] | {"status": "unknown"}]})
