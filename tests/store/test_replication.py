@@ -350,8 +350,11 @@ async def test_whoever_was_not_told_in_time_leaves_the_approval_to_a_repeat(stor
     async with waiting(stores) as opened:
         assert await opened.verdict(verification, "111111") is Verdict.APPROVED
         assert await opened.verdict(await stores.issue("222222", is_test=True), "222222") is Verdict.APPROVED
+        resent = await stores.sent("333333")
+        await stores.resend(resent, "444444")
+        assert await opened.verdict(resent, "444444") is Verdict.APPROVED
     approved = {name: value for name, value in (await stores.stats.totals()).items() if name.startswith("approved")}
-    assert approved == {"approved:US:sms:0": 1, "approved:US:sms": 1}  # a test number has no time
+    assert approved == {"approved:US:sms:0": 2, "approved:US:sms": 1}  # a test number has no time
 
 
 async def test_no_earlier_try_takes_back_what_a_repeat_was_told(stores):
