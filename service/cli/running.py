@@ -101,7 +101,7 @@ def serve(*, host: Host = "127.0.0.1", port: Port = 8000, workers: Workers = 1) 
 
 
 def worker() -> None:
-    """Post confirmations to Twilio, without the API. Any number of workers may run."""
+    """Post confirmations to Twilio and send by the next channel of lists, without the API. Any number may run."""
     _end_in_order()
     signal.signal(signal.SIGHUP, lambda *_: None)
     settings = _settings_to_serve()
