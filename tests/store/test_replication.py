@@ -306,11 +306,19 @@ async def test_what_other_processes_decide_meanwhile_is_told(stores):
 
 
 async def test_every_step_writes_before_the_replicas_are_waited_for(stores):
-    """WAIT counts only the writes of its own connection, so also a look writes: a key that soon expires."""
+    """WAIT counts only the writes of its own connection: a look, and a `used`, write too, a key that soon expires."""
     async with waiting(stores) as opened:
-        verification = await opened.issue()
+        verification = await opened.sent()
+        marker = redis_keys.replication_marker(partition_of(verification.id))
         await opened.verifications._look(verification.id, sends=1)
-        assert 0 < stores.admin.pttl(redis_keys.replication_marker(partition_of(verification.id))) <= MINUTE_MS
+        assert 0 < stores.admin.pttl(marker) <= MINUTE_MS
+        await stores.under(waits_for_replicas=True).check(verification, "111111")
+        told = await opened.verifications._tell(verification.id, "")
+        assert told == (Verdict.APPROVED, None), "an approval needs no record: check.lua has shown it"
+        stores.admin.delete(marker)
+        verdict, _ = await opened.verifications._wait("tell", verification.id, ["", "other"])
+        assert verdict == b"used"
+        assert 0 < stores.admin.pttl(marker) <= MINUTE_MS
 
 
 async def test_an_approval_waits_for_itself_even_if_the_replicas_followed_a_moment_ago(stores):
