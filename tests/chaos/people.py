@@ -16,7 +16,7 @@ from service.core.actions import call, reply
 from service.core.actions.words import WORDS
 from tests.chaos.system import ACCOUNT
 
-MOST_TRIES = 60
+MOST_TRIES = 400  # longer than several leases of an Idempotency-Key whose server was killed
 PAUSE_SECONDS = 0.2
 SECONDS_TO_RING = 20
 SECRETS = {
