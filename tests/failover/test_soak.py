@@ -82,6 +82,8 @@ async def test_nothing_grows(tmp_path):
                 print(f"\n{so_far}: {held}", end="", flush=True)
             over.set()
             await working
+            ledger = running.sandbox.ledger  # it forgets the oldest messages, so their pairs cannot be compared
+            clients.pairs = [pair for pair in clients.pairs if pair.sid is None or ledger.message(pair.sid)]
             found = await audit(clients, engine, newest=int(10 * RATE))
     grown = slopes(samples)
     for name, slope in grown.items():
