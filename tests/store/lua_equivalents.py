@@ -9,6 +9,15 @@ import re
 EQUIVALENT = (
     (".*", "number", r"\A1$", "any number but 0 means yes"),
     ("looked_up", "number", r"\A0$", "the result is not used"),
+    ("funnel", "true", r"\A\w+ == \w+$", "lists a key again that is listed"),
+    ("funnel", "true", r"\A\w+\.state ~= \w+$", "a fresh send may be counted, too: then less is left of n"),
+    ("funnel", "true", r"\.state ~= \w+\.state or \w+\[", "a move from a state to itself adds up to nothing"),
+    (
+        "funnel",
+        "boundary",
+        r"'(ZCARD', \w+\) <=? \w+|HGET', \w+, \w+\) or 0\) <=? \w+)$",
+        "as many, or as late, already",
+    ),
     ("funnel_swap", "arithmetic", r"\A\w+\[1\] \+ 1$", "any version that is new will do"),
     ("funnel", "boundary|false", r"\Aredis\.call\('TTL', \w+\) >=? 0$", "lists a key again that is listed"),
     ("health", "halved", r"", "how long a key is left that may not be deleted"),
@@ -51,6 +60,8 @@ EQUIVALENT = (
     ("refuse", "first", r"\ASEND\.(channel|feedback|error_code) \.\. .*\n.*'HDEL'", "a fresh send has none of these"),
     ("refuse", "flag", r"'LT'$", "no record lives for less than a minute"),
     ("replicated", "right", r"\A\w+ ~= 'approved' or \w+$", "nothing else is told without a mark"),
+    ("deliver", "left|right", r"\A(\w+ and \w+ == 'pending'|.* == '1' and \w+\(\w+\))$", "fall_back.lua removes it"),
+    ("deliver", "right", r"\A\w+ and \w+ == 'pending' and \w+ == \w+$", "fall_back.lua removes it"),
     ("refuse", "left", r"\A\w+ and 1$", "true is shown as 1"),
 )
 

@@ -209,15 +209,18 @@ async def test_the_combinations_of_an_hour_are_bounded(stores):
     """Beyond 2,000 combinations of labels an hour's sends are counted as `other`, whatever becomes of them."""
     known = await stores.issue("111111")
     [hour] = stores.admin.scan_iter("otp:*:funnel:h[0-9]*")
-    stores.admin.hset(hour, "#", 2000)
+    stores.admin.hset(hour, "#", 1999)
+    last = FIRST.replace("login", "last")
+    await stores.issue("111111", purpose="last")
     rare = await stores.issue("111111", purpose="rare")
     other = "other|other|other|other|other|1"
-    assert counted(stores) == {FIRST: {"n": 1}, other: {"n": 1}}
+    assert counted(stores) == {FIRST: {"n": 1}, last: {"n": 1}, other: {"n": 1}}
+    assert not stores.admin.hexists(hour, "US|sms||rare|code|1|n"), "what is not known takes no memory"
     await stores.deliver(rare, sender="+15005550006")
     await stores.check(rare, "111111")
     await stores.deliver(known, sender="+15005550006", sid=sid_of(known))
     await stores.check(known, "111111")
-    assert counted(stores) == {other: {"n": 2, "1q.c0.a": 2}}
+    assert counted(stores) == {last: {"n": 1}, other: {"n": 2, "1q.c0.a": 2}}
     assert stores.admin.hget(hour, "#") == b"2000"
     await stores.issue("111111")
     assert counted(stores)[FIRST] == {"n": 1}, "what is known stays known"
@@ -266,6 +269,37 @@ async def test_an_old_day_is_counted_by_day(stores):
     lives = [stores.admin.ttl(prefix.encode() + name) for name in names]
     assert [399 < life / 86_400 <= 400 for life in lives] == [True, False]
     assert 34 < lives[1] / 86_400 <= 35
+
+
+async def test_a_resend_keeps_an_hour_that_was_merged(stores):
+    """An hour that a resend keeps open, and in which nothing else is left, is listed and has a TTL like any other."""
+    sent = await stores.sent("111111", ttl_seconds=86_400)
+    stores.raw(sent).set("sent_at_ms", sent.sends[0].sent_at_ms - 3 * 3_600_000, 1)
+    await stores.resend(sent, "222222")
+    opened = f"otp:{{{partition_of(sent.id)}}}:funnel:open"
+    assert stores.admin.scard(opened) == 2
+    assert stores.admin.ttl(opened) > 399 * 86_400
+
+
+async def test_each_action_has_its_own_end(stores):
+    """The hour says for each action when its last code ends: a shorter life does not change that of a longer one."""
+    long = await stores.issue("111111", ttl_seconds=3600)
+    await stores.issue("111111", ttl_seconds=60)
+    await stores.issue("111111", action=Action.PASSWORD, ttl_seconds=7200)
+    assert 0 <= _ends(stores) * 1000 - long.expires_at_ms < 60_000
+    [hour] = stores.admin.scan_iter("otp:*:funnel:h[0-9]*")
+    assert int(stores.admin.hget(hour, "^password")) > _ends(stores) + 3000
+
+
+async def test_each_send_has_the_sender_that_carried_it(stores):
+    """A sender that becomes known without a new status moves its own send, and no other one."""
+    sent = await stores.sent("111111")
+    await stores.resend(sent, "222222")
+    await stores.deliver(sent, 2, sender="+15005550006")
+    await stores.deliver(sent, 1, sender="Acme")
+    assert {labels: count["n"] for labels, count in counted(stores).items() if "n" in count} == {
+        "US|sms|Acme|login|code|1": 1, "US|sms|+15005550006|login|code|2": 1,
+    }  # fmt: skip
 
 
 async def test_a_resend_keeps_the_hour_of_its_verification_open(stores):
