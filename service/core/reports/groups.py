@@ -27,12 +27,12 @@ class Groups:
     def __init__(self, question: Question, now_ms: int) -> None:
         self._question = question
         self._now_ms = now_ms
-        self._groups = {key: Sums() for key in _times_of(question)}
+        self._groups = {key: Sums() for key in _empty_times(question)}
         self._place = lru_cache(maxsize=65536)(self._find_place)
 
     def add(self, bucket: Bucket) -> Iterator[None]:
         """Add the counters of an hour or a day, in short steps."""
-        time_key, is_open = time_key_of(self._question, bucket.start_ms), {}
+        times, is_open = _times_of(self._question, bucket.start_ms), {}
         for text, counters in bucket.rows.items():
             place = self._place(text)
             if place is None:
@@ -40,7 +40,7 @@ class Groups:
             action = place.labels.action
             if action not in is_open:
                 is_open[action] = bucket.is_open(action, self._now_ms)
-            key = tuple([time_key if part is None else part for part in place.key])
+            key = tuple([time if part is None else part for time, part in zip(times, place.key, strict=True)])
             sums = self._groups.get(key)
             if sums is None:
                 sums = self._groups[key] = Sums()
@@ -66,22 +66,21 @@ class Groups:
         return _Place(labels, tuple(None if one in TIMES else str(getattr(labels, one)) for one in asked))
 
 
-def time_key_of(question: Question, start_ms: int) -> str:
-    """Write the hour, or else the day, in which something begins."""
+def _times_of(question: Question, start_ms: int) -> Key:
+    """Write what the key of something that begins then has for each grouping: the hour, the day, or nothing."""
     at = datetime.fromtimestamp(start_ms / 1000, question.tz)
-    if Grouping.HOUR in question.group_by:
-        return at.isoformat()
-    return at.date().isoformat()
+    times = {Grouping.HOUR: at.isoformat(), Grouping.DAY: at.date().isoformat()}
+    return tuple(times.get(grouping, "") for grouping in question.group_by)
 
 
-def _times_of(question: Question) -> list[Key]:
+def _empty_times(question: Question) -> list[Key]:
     """List every hour or day of a report that is grouped by nothing else: those without sends are shown, too."""
     if len(question.group_by) != 1 or question.group_by[0] not in TIMES:
         return []
     starts = range(question.from_ms, question.to_ms, HOUR_MS)
     if Grouping.HOUR in question.group_by:
-        return [(time_key_of(question, start_ms),) for start_ms in starts]
-    first, last = (date.fromisoformat(time_key_of(question, start_ms)) for start_ms in (starts[0], starts[-1]))
+        return [_times_of(question, start_ms) for start_ms in starts]
+    first, last = (date.fromisoformat(*_times_of(question, start_ms)) for start_ms in (starts[0], starts[-1]))
     return [((first + timedelta(days=number)).isoformat(),) for number in range((last - first).days + 1)]
 
 
@@ -92,6 +91,12 @@ def _in_order(question: Question, groups: dict[Key, Figures]) -> dict[Key, Figur
 
     def order(group: tuple[Key, Figures]) -> tuple[Any, ...]:
         key, figures = group
-        return ([key[place] for place in places], -figures.sends_total, -figures.blocked.total(), key)
+        return ([_instant(key[place]) for place in places], -figures.sends_total, -figures.blocked.total(), key)
 
     return dict(sorted(filled, key=order))
+
+
+@lru_cache(maxsize=2048)
+def _instant(time_key: str) -> datetime:
+    """Read an hour or a day: when clocks go back, the later of two hours of one name may have the earlier text."""
+    return datetime.fromisoformat(time_key)

@@ -91,7 +91,7 @@ def read_question(given: Mapping[str, str], now_ms: int) -> Question:
         raise QuestionUnfit("since" if given.get("since") else "from", "Figures are kept for 400 days.")
     group_by = _group_by(given.get("group_by", ""))
     from_ms = since_ms // HOUR_MS * HOUR_MS
-    if Grouping.HOUR in group_by and from_ms < now_ms - HOURS_KEPT_MS:
+    if Grouping.HOUR in group_by and since_ms < now_ms - HOURS_KEPT_MS:
         raise QuestionUnfit("group_by", "Hours are kept for 35 days. Group by day, or begin later.")
     return Question(
         from_ms=from_ms,

@@ -92,7 +92,8 @@ class Conversion:
 
     async def _buckets(self, question: Question, now_ms: int) -> AsyncIterator[Bucket]:
         since_ms, until_ms = question.from_ms, question.to_ms
-        is_old = since_ms < now_ms - HOURS_KEPT_MS
+        first_hour_ms = (now_ms - HOURS_KEPT_MS) // HOUR_MS * HOUR_MS
+        is_old = since_ms < first_hour_ms
         first_day, last_day = (since_ms if is_old else since_ms + DAY_MS - 1) // DAY_MS, until_ms // DAY_MS
         is_by_utc_day = Grouping.HOUR not in question.group_by and (
             question.tz is UTC or Grouping.DAY not in question.group_by
@@ -102,7 +103,7 @@ class Conversion:
             async for day in self._store.days(day * DAY_MS for day in range(first_day, last_day)):
                 known.add(day.start_ms)
                 yield day
-        hours = range(max(since_ms, now_ms - HOURS_KEPT_MS) // HOUR_MS * HOUR_MS, until_ms, HOUR_MS)
+        hours = range(max(since_ms, first_hour_ms), until_ms, HOUR_MS)
         async for hour in self._store.hours(hour for hour in hours if hour // DAY_MS * DAY_MS not in known):
             yield hour
 
