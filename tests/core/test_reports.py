@@ -5,6 +5,7 @@ import cProfile
 import csv
 import io
 import pstats
+import zoneinfo
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -13,7 +14,7 @@ import pytest
 from service.core.prices import Prices
 from service.core.reports.counters import DAY_MS, HOUR_MS, Bucket, Labels, read_labels, read_state, states
 from service.core.reports.figures import Figures
-from service.core.reports.question import Grouping, QuestionUnfit, read_question
+from service.core.reports.question import Grouping, QuestionUnfit, _zone_names, read_question
 from service.core.reports.report import Conversion
 from service.core.reports.slots import quantile
 from service.core.reports.sums import Sums
@@ -294,6 +295,19 @@ def test_an_unfit_question_is_refused_in_a_sentence(given, parameter):
 def test_every_name_that_iana_lists_is_a_time_zone(name):
     """A zone may go by each of its names, also by an older one, which browsers still use."""
     assert read_question({"tz": name}, NOW_MS).tz.utcoffset(datetime(2026, 11, 28)) is not None  # noqa: DTZ001
+
+
+def test_time_zones_are_known_where_the_system_has_none():
+    """Slim images have no zones, and new distributions not the older names, which browsers still use."""
+    zoneinfo.reset_tzpath(to=[])
+    zoneinfo.ZoneInfo.clear_cache()
+    _zone_names.cache_clear()
+    try:
+        for name in ("Asia/Calcutta", "Europe/Berlin"):
+            assert read_question({"tz": name}, NOW_MS).tz.utcoffset(datetime(2026, 11, 28)) is not None  # noqa: DTZ001
+    finally:
+        zoneinfo.reset_tzpath()
+        _zone_names.cache_clear()
 
 
 def test_labels_are_read_as_written():

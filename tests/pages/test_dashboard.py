@@ -4,13 +4,14 @@ The fixture `page` checks that the content security policy refuses nothing, noth
 machine.
 """
 
+import os
 import re
 
 import pytest
 import requests
 from playwright.sync_api import expect
 
-from tests.pages.conftest import running_demo
+from tests.pages.conftest import FLAGS, chromium, running_demo
 from tests.pages.visitor import barriers, width_of
 
 pytestmark = pytest.mark.slow
@@ -148,6 +149,16 @@ def test_an_address_with_a_mistake_leads_back(dashboard, busy, complaints):
     expect(figure(dashboard, "Sends")).to_be_visible()
     assert dashboard.url == f"{busy.url}/dashboard"
     complaints.clear()  # of the 422
+
+
+def test_a_browser_without_a_time_zone_shows_utc(browser, busy, cookies):
+    """Where the browser does not know its time zone, the figures are shown in UTC."""
+    launched = browser.browser_type.launch(executable_path=chromium(), args=FLAGS, env=os.environ | {"TZ": "Etc/Unknown"})
+    page = launched.new_page()
+    page.context.add_cookies(cookies)
+    page.goto(f"{busy.url}/dashboard")
+    expect(page.get_by_text("(UTC)")).to_be_visible()
+    launched.close()
 
 
 def test_a_broken_route_is_said_at_once(dashboard, busy):

@@ -9,7 +9,8 @@ const KEPT_MS = 399 * DAY_MS;
 /** The filters of the page's address. */
 export function read() {
   const query = new URLSearchParams(location.search);
-  const own = Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
+  const { timeZone } = Intl.DateTimeFormat().resolvedOptions();
+  const own = /^(?!Etc\/Unknown)[A-Z]/.test(timeZone ?? "") ? timeZone : "UTC"; // a browser may not know it, or only an offset
   const filters = { tz: query.get("tz") || own, from: query.get("from"), to: query.get("to"), reason: query.get("reason") };
   filters.since = filters.from ? null : query.get("since") || "24h";
   for (const label of LABELS) filters[label] = query.get(label);
