@@ -56,7 +56,7 @@ async def operator(running):
 async def test_an_operator_signs_in_and_out(running, operator, redis):
     """A sign-in sets a cookie that scripts cannot read; the page is told who it is; after a sign-out nothing works."""
     assert re.fullmatch(
-        r"otp_dashboard_local=[\w-]{43}; Path=/; Max-Age=43200; HttpOnly; SameSite=Lax", operator.set_cookie
+        r"otp_dashboard_local_\d+=[\w-]{43}; Path=/; Max-Age=43200; HttpOnly; SameSite=Lax", operator.set_cookie
     )
     _, shown = await operator.call("GET", SESSION)
     assert (shown["signed_in"], shown["name"], shown["may_operate"]) == (True, "test", True)
@@ -64,7 +64,7 @@ async def test_an_operator_signs_in_and_out(running, operator, redis):
     assert (await operator.call("GET", STATE))[0] == 200
     before = operator.cookie
     assert await operator.call("DELETE", SESSION) == (204, None)
-    assert operator.cookie == "otp_dashboard_local="
+    assert re.fullmatch(r"otp_dashboard_local_\d+=", operator.cookie)
     assert (await operator.call("GET", STATE, Cookie=before))[1]["code"] == "unauthenticated"
     assert list(redis.scan_iter("otp:session:*")) == []
 
@@ -92,7 +92,7 @@ async def test_sessions_work_where_cors_is_on(start):
     listed = {"Origin": "https://shop.example", "Sec-Fetch-Site": "cross-site"}
     assert (await operator.call("POST", RETRY, {}, **listed))[0] == 403
     assert (await operator.call("DELETE", SESSION))[0] == 204
-    assert operator.cookie == "otp_dashboard_local="
+    assert re.fullmatch(r"otp_dashboard_local_\d+=", operator.cookie)
 
 
 async def test_redis_has_no_token(operator, redis):
@@ -147,7 +147,7 @@ async def test_a_tunnel_ends_at_this_machine(running, name):
 async def test_a_session_cannot_be_fixed(running, operator, redis):
     """A token that a browser brings is never adopted, and a sign-in ends the session that the browser had."""
     visitor = Operator(running)
-    visitor.cookie = "otp_dashboard_local=" + "A" * 43
+    visitor.cookie = operator.cookie.partition("=")[0] + "=" + "A" * 43
     assert (await visitor.sign_in())[0] == 200
     assert "A" * 43 not in visitor.cookie
     first, operator_again = operator.cookie, operator
@@ -156,9 +156,25 @@ async def test_a_session_cannot_be_fixed(running, operator, redis):
     assert len(list(redis.scan_iter("otp:session:*"))) == 2
 
 
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "[::1]", "otp.internal.example"])
+async def test_services_on_two_ports_of_a_host_keep_their_sessions(start, host):
+    """Browsers send a cookie to every port of its host: two tunnels to two services do not sign each other out."""
+    running = await start(otp_trusted_proxies=1)
+    jar, proto = {}, {"X-Forwarded-Proto": "https"} if host.startswith("otp.") else {}
+    for place in (host, f"{host}:8000", f"{host}:8001"):
+        one = Operator(running, host=place, **proto)
+        one.cookie = "; ".join(jar.values())
+        assert (await one.sign_in())[0] == 200
+        jar[place] = one.set_cookie.partition(";")[0]
+    assert len({cookie.partition("=")[0] for cookie in jar.values()}) == 3
+    for place in jar:
+        one = Operator(running, host=place, **proto)
+        assert (await one.call("GET", STATE, Cookie="; ".join(jar.values())))[0] == 200
+
+
 async def test_two_cookies_of_the_name_are_no_session(operator):
     """When another page of the machine has added a cookie of the same name, neither counts."""
-    doubled = f"otp_dashboard_local={'B' * 43}; {operator.cookie}"
+    doubled = f"{operator.cookie.partition('=')[0]}={'B' * 43}; {operator.cookie}"
     assert (await operator.call("GET", STATE, Cookie=doubled))[0] == 401
 
 

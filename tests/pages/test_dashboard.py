@@ -153,7 +153,8 @@ def test_an_address_with_a_mistake_leads_back(dashboard, busy, complaints):
 
 def test_a_browser_without_a_time_zone_shows_utc(browser, busy, cookies):
     """Where the browser does not know its time zone, the figures are shown in UTC."""
-    launched = browser.browser_type.launch(executable_path=chromium(), args=FLAGS, env=os.environ | {"TZ": "Etc/Unknown"})
+    unknown = os.environ | {"TZ": "Etc/Unknown"}
+    launched = browser.browser_type.launch(executable_path=chromium(), args=FLAGS, env=unknown)
     page = launched.new_page()
     page.context.add_cookies(cookies)
     page.goto(f"{busy.url}/dashboard")

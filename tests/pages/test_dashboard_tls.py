@@ -71,8 +71,8 @@ async def test_the_dashboard_over_tls(start, tmp_path):
             [cookie] = await page.context.cookies()
             kept = {name: cookie[name] for name in ("name", "domain", "path", "secure", "httpOnly", "sameSite")}
             assert kept == {
-                "name": "__Host-otp_dashboard", "domain": INSIDE, "path": "/", "secure": True, "httpOnly": True,
-                "sameSite": "Lax",
+                "name": f"__Host-otp_dashboard_{inside}", "domain": INSIDE, "path": "/",
+                "secure": True, "httpOnly": True, "sameSite": "Lax",
             }  # fmt: skip
             assert await page.evaluate("document.cookie") == ""
             await page.reload()
@@ -90,4 +90,4 @@ async def test_the_dashboard_over_tls(start, tmp_path):
             await page.goto(f"http://localhost:{port}/dashboard")
             await sign_in(page, service.key)
             [cookie] = await page.context.cookies()
-            assert (cookie["name"], cookie["domain"]) == ("otp_dashboard_local", "localhost")
+            assert (cookie["name"], cookie["domain"]) == (f"otp_dashboard_local_{port}", "localhost")

@@ -6,7 +6,8 @@ which is also how the end of an SSH tunnel looks to it. A client that lies about
 
 Browsers accept a `__Host-` cookie only with `Secure`, and some of them store no such cookie from http://localhost.
 There the cookie has another name, which is not read over https: so the page of another port of this machine cannot
-set the cookie of a deployment.
+set the cookie of a deployment. A browser sends a cookie to all ports of a host, so the name ends with the port: those
+who open two services through two tunnels stay signed in to both.
 """
 
 from ipaddress import ip_address
@@ -64,7 +65,8 @@ class Browser:
 
     @property
     def _cookie(self) -> str:
-        return _SECURE_COOKIE if self.is_encrypted else _LOCAL_COOKIE
+        name, port = _SECURE_COOKIE if self.is_encrypted else _LOCAL_COOKIE, self._host.rpartition(":")[2]
+        return f"{name}_{port}" if port.isdecimal() else name
 
     @property
     def _host(self) -> str:
