@@ -55,7 +55,7 @@ class _Snapshot(Collector):
             "otp_lookups", "Searches of Twilio for lost messages: found, not_found, failed.", labels=["outcome"]
         )
         errors = CounterMetricFamily("otp_store_errors", "Failed calls to Redis, by cause.", labels=["cause"])
-        for name, value in sorted(without_slots(totals).items()):
+        for name, value in sorted(with_zeros(without_slots(totals)).items()):
             match name.split(":"):
                 case ["check", verdict]:
                     checks.add_metric([verdict], value)
@@ -96,6 +96,12 @@ def without_slots(totals: Mapping[str, int]) -> Counter[str]:
     return sums
 
 
+def with_zeros(totals: Mapping[str, int]) -> dict[str, int]:
+    """Add the events of which the rules want the first one too: Prometheus sees no increase when a series begins."""
+    places = {name.partition(":")[2] for name in totals if name.count(":") == 2}  # noqa: PLR2004 - country and channel
+    return {f"{event}:{place}": 0 for event in _FROM_ZERO for place in places} | dict(totals)
+
+
 def _histograms(totals: Mapping[str, int]) -> Iterable[HistogramMetricFamily]:
     """Add up the slots of each event, country and channel to the buckets of Prometheus.
 
@@ -115,6 +121,7 @@ def _histograms(totals: Mapping[str, int]) -> Iterable[HistogramMetricFamily]:
         yield family
 
 
+_FROM_ZERO = ("approved", "confirmation_failed", "refused")
 _BOUNDS = (*range(0, 20, 2), 20, 24, 28, 32)  # slots: whole seconds, from 1 to 1024, then up to 65536
 _TO_DELIVER, _TO_CONVERT = "otp_time_to_deliver_seconds", "otp_time_to_convert_seconds"
 _TIMED = {"delivered": _TO_DELIVER, "read": _TO_DELIVER, "approved": _TO_CONVERT}

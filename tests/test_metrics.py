@@ -155,10 +155,21 @@ def test_the_counters_become_four_families():
         ("otp_sends_total", "sms", "DE", "approved"): 1,
         ("otp_sends_total", "sms", "US", "issued"): 4,
         ("otp_sends_total", "sms", "DE", "confirmation_failed"): 1,
+        ("otp_sends_total", "sms", "US", "confirmation_failed"): 0,
+        ("otp_sends_total", "sms", "US", "refused"): 0,
+        ("otp_sends_total", "sms", "DE", "refused"): 0,
         ("otp_numbers_total", "stopped"): 2,
         ("otp_log_lines_dropped_total",): 7,
         **{(name,): value for name, value in GAUGES.items()},
     }
+
+
+def test_rare_events_begin_at_zero():
+    """What alerts wait for is shown from the first send on: Prometheus sees no increase when a series begins at 1."""
+    read = samples({"issued:US:voice": 1, "check:wrong_code": 1}, gauges={})
+    sends = {key[1:]: value for key, value in read.items() if key[0] == "otp_sends_total"}
+    zeros = {("voice", "US", event): 0 for event in ("approved", "confirmation_failed", "refused")}
+    assert sends == {("voice", "US", "issued"): 1} | zeros
 
 
 def test_times_become_histograms():
@@ -172,7 +183,7 @@ def test_times_become_histograms():
     assert read[(f"{name}_count", "sms", "US")] == 4
     assert read[(f"{name}_sum", "sms", "US")] == pytest.approx(0.5 + 2 * (4 + 2**2.5) / 2 + (2**16.5 + 2**17) / 2)
     assert read[("otp_time_to_convert_seconds_count", "voice", "DE")] == 3
-    sends = {key[3]: value for key, value in read.items() if key[0] == "otp_sends_total"}
+    sends = {key[3]: value for key, value in read.items() if key[0] == "otp_sends_total" and value}
     assert sends == {"delivered": 3, "read": 6, "approved": 7}
     assert read[("otp_checks_total", "approved")] == 7
 
@@ -210,4 +221,4 @@ def test_an_unknown_counter_is_left_out():
     """A counter with an unknown name is left out, and special characters in labels are escaped."""
     read = samples({"odd": 1, "a:b:c:d": 1, 'issued:"\n\\:sms': 2})
     assert read[("otp_sends_total", "sms", '"\n\\', "issued")] == 2
-    assert len(read) == 3 + len(GAUGES)
+    assert len(read) == 6 + len(GAUGES)
