@@ -11,6 +11,8 @@ command that several of them give is written once:
     B, C, D meanwhile    queued
     A's round ends       SET marker (of B and C), EVALSHA d, EVALSHA a, WAIT
 
+Of a caller that has gone nothing runs, unless its round was written before.
+
 A round is written at once, on one connection. If that closes, nothing of the round counts as replicated: a reply of
 WAIT is never taken for that of another connection, or of another node.
 """
@@ -108,7 +110,9 @@ class WaitingNode:
         waiting: list[_Waiting] = []
         try:
             while self._queue:
-                waiting, self._queue = self._queue, []
+                waiting, self._queue = [each for each in self._queue if not each[-1].done()], []
+                if not waiting:  # each caller has gone: nothing runs of which nobody learns
+                    continue
                 try:
                     async with asyncio.timeout(self._timeout_seconds):
                         await self._round(waiting)

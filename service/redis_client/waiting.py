@@ -1,15 +1,17 @@
 """Waits until replicas have a write: finds the node of a key, and runs a script there in a round that ends with WAIT.
 
-`wait_rounds` has the rounds of one node.
+`wait_rounds` has the rounds of one node. A call ends within the time of one command, and twice that of WAIT: a round
+that runs already, and its own. Redirections, another connection and the text of a script are part of that time.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 
 from redis.exceptions import AskError, MovedError, NoScriptError, RedisError, TryAgainError
 
 from service.redis_client.cluster import Cluster
-from service.redis_client.errors import SlotsNotServed
+from service.redis_client.errors import SlotsNotServed, is_late, timed_out
 from service.redis_client.resp import Argument, pack
 from service.redis_client.script import Script
 from service.redis_client.url import Address
@@ -35,14 +37,17 @@ class Waits:
         self._connect = connect
         self._cluster = cluster
         self._timeout_seconds = timeout_seconds
+        self._longest_seconds = timeout_seconds + 2 * policy.wait_ms / 1000
+        self._loop = asyncio.get_running_loop()
         self._nodes: dict[Address | None, WaitingNode] = {}  # None: the only one
 
     async def run(self, script: Script, keys: Sequence[str], args: Sequence[Argument]) -> Written:
         """Run a script that writes, and wait. Raises as `WaitingNode.run` does."""
-        try:
-            return await self._send(script.call(keys, args), keys[0])
-        except NoScriptError:
-            return await self._send(script.call_with_text(keys, args), keys[0])
+        async with self._in_time():
+            try:
+                return await self._send(script.call(keys, args), keys[0])
+            except NoScriptError:
+                return await self._send(script.call_with_text(keys, args), keys[0])
 
     async def command(self, words: Sequence[Argument], key: str, unless_within: float) -> Written:
         """Run a command that writes, and wait; equal commands of a round run once. Raises as `WaitingNode.run` does."""
@@ -50,7 +55,8 @@ class Waits:
         node = self._nodes.get(address)
         if node is not None and node.replicated_within(unless_within):
             return _REPLICATED
-        return await self._send(pack(words), key, is_shared=True)
+        async with self._in_time():
+            return await self._send(pack(words), key, is_shared=True)
 
     def renew_connections(self) -> None:
         """Connect again for the next rounds: another node has become the primary."""
@@ -61,6 +67,16 @@ class Waits:
         """Close every connection; idempotent."""
         for node in self._nodes.values():
             await node.close()
+
+    @asynccontextmanager
+    async def _in_time(self) -> AsyncIterator[None]:
+        """End a call in time: it may wait for a round of others that Redis does not answer, and then for its own."""
+        deadline = self._loop.time() + self._longest_seconds
+        try:
+            async with asyncio.timeout_at(deadline):
+                yield
+        except TimeoutError:
+            raise timed_out(was_late=is_late(self._loop.time() - deadline, self._longest_seconds)) from None
 
     async def _send(self, packed: bytes, key: str, *, is_shared: bool = False) -> Written:
         if self._cluster is None:

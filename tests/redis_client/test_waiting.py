@@ -5,9 +5,10 @@ import asyncio
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoPermissionError, ResponseError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from service.redis_client import Script, WaitPolicy
-from tests.redis_client.servers import cluster, eventually, opened, replicated_server
+from tests.redis_client.servers import cluster, eventually, opened, replicated_server, server
 
 WRITE = Script("write", "#!lua\nredis.call('SET', KEYS[1], ARGV[1])\nreturn ARGV[1]")
 BROKEN = Script("broken", "#!lua\nreturn redis.call('INCR', KEYS[1])")
@@ -111,6 +112,43 @@ async def test_a_cancelled_caller_does_not_disturb_the_round(replicated):
         await asyncio.sleep(0)
         calls[1].cancel()
         assert [await calls[0], await calls[2]] == [(b"0", True), (b"2", True)]
+
+
+async def test_of_a_caller_that_has_gone_before_its_round_nothing_runs(replicated):
+    """What is cancelled while it waits for a round of others is not written in the next one."""
+    primary, replica = replicated
+    async with opened(primary.url, wait=POLICY) as redis:
+        await redis.run_and_wait(WRITE, ["k"], ["0"])
+        replica.freeze()
+        try:
+            first = asyncio.create_task(redis.run_and_wait(WRITE, ["k"], ["1"]))
+            await asyncio.to_thread(eventually, lambda: primary.admin.get("k") == b"1")
+            gone = asyncio.create_task(redis.run_and_wait(WRITE, ["gone"], ["1"]))
+            await asyncio.sleep(0)
+            gone.cancel()
+            await first
+        finally:
+            replica.thaw()
+        assert (await redis.run_and_wait(WRITE, ["k"], ["2"])).is_replicated
+    assert not primary.admin.exists("gone")
+
+
+async def test_a_call_ends_in_time_also_behind_a_round_that_is_not_answered(tmp_path):
+    """A frozen server: two calls, of which one waits for the round of the other, end together, not after each other."""
+    with server(tmp_path) as frozen:
+        policy = WaitPolicy(replicas=0, wait_ms=10)
+        async with opened(frozen.url, wait=policy, timeout_seconds=4) as redis:
+            await redis.run_and_wait(WRITE, ["k"], ["0"])
+            frozen.freeze()
+            calls = [asyncio.create_task(redis.run_and_wait(WRITE, ["k"], ["1"]))]
+            await asyncio.sleep(0.2)
+            began = asyncio.get_running_loop().time()
+            calls.append(asyncio.create_task(redis.command_and_wait("SET", "k", "2", key="k")))
+            assert all(
+                isinstance(each, RedisTimeoutError) for each in await asyncio.gather(*calls, return_exceptions=True)
+            )
+            assert asyncio.get_running_loop().time() - began < 6  # two rounds in turn would take 8 s
+            frozen.thaw()
 
 
 async def test_a_lost_connection_fails_the_round(replicated):
