@@ -17,6 +17,7 @@ AREAS = (212, 213, 312, 415, 617, 702, 713, 305)
 # After that a client gives up; the audit types the code once more. It is less than the lease of an Idempotency-Key: a
 # repeat after 30 s may be told of a verification whose message was never sent.
 PATIENCE_SECONDS = 25.0
+ANSWER_SECONDS = 20.0  # longer than an issue takes that Twilio answers late, on a slow machine
 PAUSE_SECONDS = 0.25  # shorter than Retry-After asks, so that more requests meet the fault
 
 
@@ -98,7 +99,7 @@ class Clients:
             asked_at = time.monotonic()
             try:
                 status, told, headers = await self.service.call(
-                    "POST", path, body, headers={"Idempotency-Key": key}, timeout=aiohttp.ClientTimeout(10)
+                    "POST", path, body, headers={"Idempotency-Key": key}, timeout=aiohttp.ClientTimeout(ANSWER_SECONDS)
                 )
             except (TimeoutError, aiohttp.ClientError) as failure:
                 self._note(type(failure).__name__)
