@@ -8,6 +8,7 @@ from service.api.dashboard.actions import DashboardActions, Operations
 from service.api.dashboard.page_files import page_routes
 from service.api.dashboard.sessions import DashboardSessions
 from service.api.dashboard.state import DashboardState, StateView
+from service.api.v1.reports import REPORTS_SHARE
 from service.config.policies import record_policy
 from service.config.settings import Settings
 from service.core.api_keys import Scope
@@ -50,11 +51,12 @@ def dashboard_routes(
     operations = Operations(outbox, numbers.release, keyring.number_tag, event_log)
     reports = new_report_endpoints(settings, scripts)
     looks = sessions.access(Scope.REPORTS)
+    report = partial(DirectRoute, access=looks, in_flight_share=REPORTS_SHARE, include_in_schema=False)
     return [
         *page_routes(),
         *sessions.routes(),
-        DirectRoute("/dashboard/reports/conversion", reports.conversion, access=looks, include_in_schema=False),
-        DirectRoute("/dashboard/reports/unconverted", reports.unconverted, access=looks, include_in_schema=False),
+        report("/dashboard/reports/conversion", reports.conversion),
+        report("/dashboard/reports/unconverted", reports.unconverted),
         *DashboardState(view).routes(looks),
         *DashboardActions(operations).routes(sessions.access(Scope.OPERATE)),
     ]

@@ -1,5 +1,6 @@
 """The endpoints of the reports: who may read them, what they say of real sends, and which parameters they refuse."""
 
+import asyncio
 import csv
 import io
 import threading
@@ -11,7 +12,7 @@ from yarl import URL
 
 from service.core.api_keys import Scope
 from service.core.reports import unconverted
-from service.core.reports.report import Report
+from service.core.reports.report import Conversion, Report
 from service.store import funnel
 from service.store import keys as redis_keys
 from tests.conftest import create_key
@@ -128,6 +129,27 @@ def _noting(threads, name, function):
         return function(*args)
 
     return noting
+
+
+async def test_reports_leave_slots_for_sends(start, monkeypatch, expect):
+    """Reports that wait for each other use a quarter of the slots at most, so a key for reports stops no send."""
+    service = await start(otp_max_in_flight=8)
+    make, gate, waiting = Conversion.report, asyncio.Event(), asyncio.Semaphore(0)
+
+    async def wait_and_make(*given):
+        waiting.release()
+        await asyncio.wait_for(gate.wait(), 30)
+        return await make(*given)
+
+    monkeypatch.setattr(Conversion, "report", wait_and_make)
+    reports = [asyncio.create_task(read(service)) for _ in range(2)]
+    for _ in reports:
+        await asyncio.wait_for(waiting.acquire(), 30)
+    for path in (CONVERSION, UNCONVERTED):
+        expect(await service.call("GET", path), 503, "overloaded")
+    await service.issue()
+    gate.set()
+    await asyncio.gather(*reports)
 
 
 async def test_only_keys_for_reports_may_read_them(running):

@@ -18,6 +18,7 @@ from service.core.reports.question import Grouping, QuestionUnfit, _zone_names, 
 from service.core.reports.report import Conversion
 from service.core.reports.slots import quantile
 from service.core.reports.sums import Sums
+from service.core.reports.unconverted import Unconverted, UnconvertedSend
 from service.core.store_health import StoreUnavailable
 
 COUNTRIES = [f"{letter}{other}" for letter in "ABCDEF" for other in "ABCDE"]
@@ -399,3 +400,34 @@ async def test_reports_are_made_one_after_the_other():
     made = await asyncio.gather(*(conversion.report(read_question({}, NOW_MS)) for _ in range(5)))
     assert [each.total.sends_total for each in made] == [1] * 5
     assert store.most == 1
+
+
+async def test_the_log_is_read_by_one_after_the_other():
+    """Of many lists at once, one reads and chooses at a time: together they would keep every check waiting."""
+
+    class Log(Kept):
+        begun = most = 0
+
+        async def entries(self):
+            self.begun += 1
+            self.most = max(self.most, self.begun)
+            await asyncio.sleep(0)
+            self.begun -= 1
+            return [UnconvertedSend("ve_0", NOW_MS, SENT, read_state("3d.w.p"))]
+
+    log = Log()
+    unconverted = Unconverted(log)
+    listed = await asyncio.gather(*(unconverted.newest(9) for _ in range(5)))
+    assert [len(sends) for sends in listed] == [1] * 5
+    assert log.most == 1
+
+
+async def test_a_report_of_too_many_groups_is_refused(monkeypatch):
+    """Whoever makes up purposes cannot make a report so large that the process has no memory or time for others."""
+    monkeypatch.setattr("service.core.reports.groups.MOST_GROUPS", 3)
+    rows = {f"US|sms||p{number}|code|1": {"n": 1} for number in range(3)}
+    assert len((await report(hour(1, rows), hour(0, rows), group_by="purpose"))["groups"]) == 3
+    more = hour(0, {f"US|sms||q{number}|code|1": {"n": 1} for number in range(3)})
+    with pytest.raises(QuestionUnfit, match="more than 3 groups"):
+        await report(hour(1, rows), more, group_by="purpose")
+    assert (await report(hour(1, rows), more, group_by="country"))["total"]["sends"]["total"] == 6

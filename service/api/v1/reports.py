@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -35,6 +36,7 @@ from service.http.route import DirectRoute
 from service.http.wire import render_json
 
 CSV = "text/csv; charset=utf-8"
+REPORTS_SHARE = 0.25  # of the slots: reports wait for each other, and what is left must do for sends
 _MOST_PARAMETERS = 20
 _LONGEST_VALUE = 200
 _FORMATS = ("json", "csv")
@@ -118,32 +120,28 @@ def unfit_parameter(unfit: QuestionUnfit) -> HttpProblem:
 
 def report_routes(endpoints: ReportEndpoints, auth: Authenticator) -> list[BaseRoute]:
     """List the routes."""
-    access = auth.key(Scope.REPORTS)
+    route = partial(DirectRoute, access=auth.key(Scope.REPORTS), in_flight_share=REPORTS_SHARE, tags=["reports"])
     unfit = unfit_parameter(QuestionUnfit("tz", "Write the name of a time zone, such as Europe/Berlin."))
     return [
-        DirectRoute(
+        route(
             "/v1/reports/conversion",
             endpoints.conversion,
-            access=access,
             operation_id="readConversion",
             response_model=ReportResponse,
             response_description="The report.",
             responses={200: {"content": {"text/csv": {"schema": {"type": "string"}}}}},
             problems=(unfit,),
             openapi_extra={"parameters": _CONVERSION},
-            tags=["reports"],
             summary="What became of every send",
         ),
-        DirectRoute(
+        route(
             "/v1/reports/unconverted",
             endpoints.unconverted,
-            access=access,
             operation_id="listUnconverted",
             response_model=UnconvertedResponse,
             response_description="The newest first; none is no error.",
             problems=(unfit,),
             openapi_extra={"parameters": _UNCONVERTED},
-            tags=["reports"],
             summary="The newest sends that did not convert",
         ),
     ]

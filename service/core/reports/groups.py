@@ -7,11 +7,12 @@ from typing import Any, NamedTuple
 
 from service.core.reports.counters import HOUR_MS, Bucket, Labels, read_labels
 from service.core.reports.figures import Figures
-from service.core.reports.question import TIMES, Grouping, Question
+from service.core.reports.question import TIMES, Grouping, Question, QuestionUnfit
 from service.core.reports.sums import Sums
 from service.core.turns import Turns
 
 Key = tuple[str, ...]
+MOST_GROUPS = 10_000  # about 1 kB and 0.1 ms each
 
 
 class _Place(NamedTuple):
@@ -31,7 +32,7 @@ class Groups:
         self._place = lru_cache(maxsize=65536)(self._find_place)
 
     def add(self, bucket: Bucket) -> Iterator[None]:
-        """Add the counters of an hour or a day, in short steps."""
+        """Add the counters of an hour or a day, in short steps. Raises `QuestionUnfit` if there are too many groups."""
         times, is_open = _times_of(self._question, bucket.start_ms), {}
         for text, counters in bucket.rows.items():
             place = self._place(text)
@@ -43,6 +44,8 @@ class Groups:
             key = tuple([time if part is None else part for time, part in zip(times, place.key, strict=True)])
             sums = self._groups.get(key)
             if sums is None:
+                if len(self._groups) >= MOST_GROUPS:
+                    raise QuestionUnfit("group_by", f"It has more than {MOST_GROUPS} groups. Begin later, or filter.")
                 sums = self._groups[key] = Sums()
             sums.add(place.labels, counters, is_open=is_open[action])
             yield

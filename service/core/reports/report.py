@@ -76,7 +76,7 @@ class Conversion:
         return await self._store.now_ms()
 
     async def report(self, question: Question) -> Report:
-        """Answer a question. Raises `StoreUnavailable`.
+        """Answer a question. Raises `StoreUnavailable`, and `QuestionUnfit` if there are too many groups.
 
         One after the other: of many reports at once each would take a turn between those of others. The clock is read
         before that, so that reports do not wait for each other while Redis is away.

@@ -47,6 +47,9 @@ class UnconvertedSend(NamedTuple):
 class UnconvertedLog(Protocol):
     """Reads the log. Raises `StoreUnavailable`."""
 
+    async def now_ms(self) -> int:
+        """Read the clock by which the sends are counted."""
+
     async def entries(self) -> Iterable[UnconvertedSend]:
         """Read all entries; of one send the newest comes first."""
 
@@ -56,6 +59,7 @@ class Unconverted:
 
     def __init__(self, log: UnconvertedLog) -> None:
         self._log = log
+        self._reading = asyncio.Lock()
 
     async def newest(
         self,
@@ -65,9 +69,15 @@ class Unconverted:
         channels: Collection[str] = (),
         reasons: Collection[str] = (),
     ) -> list[UnconvertedSend]:
-        """List so many, newest first, of these countries, channels and reasons; an empty collection means any."""
-        entries = await self._log.entries()
-        return await asyncio.to_thread(_newest, entries, limit, (countries, channels, reasons))
+        """List so many, newest first, of these countries, channels and reasons; an empty collection means any.
+
+        One after the other: many at once would keep the event loop from everything else for seconds. The clock is read
+        before that, so that lists do not wait for each other while Redis is away.
+        """
+        await self._log.now_ms()
+        async with self._reading:
+            entries = await self._log.entries()
+            return await asyncio.to_thread(_newest, entries, limit, (countries, channels, reasons))
 
 
 def _newest(entries: Iterable[UnconvertedSend], limit: int, asked: Sequence[Collection[str]]) -> list[UnconvertedSend]:
