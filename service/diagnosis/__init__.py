@@ -152,8 +152,14 @@ async def _redis(scripts: Scripts, url: str | None, waited_for: int) -> list[Fin
             )
         return findings
     clocks = primary_clocks(infos, asked_at=asked_at)
-    replicas, silent = ([], []) if url is None else await replica_clocks(url, infos)
-    findings += [Finding("warn", f"Redis: {name} does not answer, so its clock was not checked.") for name in silent]
+    replicas, unread = ([], {}) if url is None else await replica_clocks(url, infos)
+    findings += [
+        Finding(
+            "warn",
+            f"Redis: the clock of {name} was not checked: {fault.cause}. After a failover the service needs this node.",
+        )
+        for name, fault in unread.items()
+    ]
     findings += await replica_findings(scripts, waited_for, infos)
     return findings + _clocks([*clocks, *replicas]) + _setup(infos, is_embedded=url is None)
 

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 
 from redis.exceptions import RedisError
 
+from service.core.store_health import StoreFault
 from service.redis_client import Address, open_node_client
+from service.store.faults import fault_of
 from service.store.scripts import CLIENT_NAME
 
 _REPLICA = re.compile(r"ip=(?P<host>[^,]+),port=(?P<port>\d+)")
@@ -32,26 +34,26 @@ def primary_clocks(infos: Sequence[Mapping[str, str]], *, asked_at: float) -> li
     return [_clock(_primary(info), int(info["server_time_usec"]) / 1e6, asked_at) for info in infos]
 
 
-async def replica_clocks(url: str, infos: Sequence[Mapping[str, str]]) -> tuple[list[Clock], list[str]]:
-    """Return the clocks of the replicas in the primaries' INFO, and the names of those that do not answer."""
-    found = [
+async def replica_clocks(url: str, infos: Sequence[Mapping[str, str]]) -> tuple[list[Clock], dict[str, StoreFault]]:
+    """Return the clocks of the replicas in the primaries' INFO, and why those of others are unknown, by their names."""
+    named = [
         _REPLICA.search(value) for info in infos for name, value in info.items() if re.fullmatch(r"slave\d+", name)
     ]
-    replicas = [(match["host"], int(match["port"])) for match in found if match]
-    clocks = await asyncio.gather(*(_replica_clock(url, replica) for replica in replicas))
-    silent = [_replica(replica) for replica, clock in zip(replicas, clocks, strict=True) if clock is None]
-    return [clock for clock in clocks if clock is not None], silent
+    replicas = [(match["host"], int(match["port"])) for match in named if match]
+    found = await asyncio.gather(*(_replica_clock(url, replica) for replica in replicas))
+    unread = {_replica(at): clock for at, clock in zip(replicas, found, strict=True) if isinstance(clock, StoreFault)}
+    return [clock for clock in found if isinstance(clock, Clock)], unread
 
 
-async def _replica_clock(url: str, replica: Address) -> Clock | None:
+async def _replica_clock(url: str, replica: Address) -> Clock | StoreFault:
     client = await open_node_client(url, replica, client_name=CLIENT_NAME)
     try:
-        await client.ping()  # connects, so that the time of connecting does not count
+        await client.command("TIME")  # connects, so that the time of connecting does not count
         asked_at = time.time()
         seconds, microseconds = map(int, await client.command("TIME"))
         return _clock(_replica(replica), seconds + microseconds / 1e6, asked_at)
-    except RedisError:
-        return None
+    except RedisError as error:
+        return fault_of(error)
     finally:
         await client.close()
 

@@ -10,6 +10,7 @@ import pytest
 from service.diagnosis import examine
 from service.store import clocks as redis_clocks
 from tests.absent import absent
+from tests.faults.test_health import RULES
 from tests.free_ports import free_port
 from tests.redis_client import servers
 from tests.redis_client.servers import eventually, server
@@ -79,3 +80,18 @@ async def test_an_unreachable_replica_is_reported(start, own_redis, tmp_path):
         eventually(lambda: own_redis.admin.info("replication").get("slave0", {}).get("state") == "online")
         [(level, sentence)] = await about_clocks(service)
     assert (level, f"replica 127.0.0.1:{away}" in sentence) == ("warn", True)
+
+
+async def test_a_user_with_the_documented_permissions_reads_the_clocks_of_replicas(start, own_redis, tmp_path):
+    """A replica that answers this user is not reported; one that rejects it is, with the cause."""
+    rules = [*RULES.replace("PASSWORD", "p").split(), "+info"]
+    own_redis.admin.execute_command("ACL", "SETUSER", "otp", *rules)
+    service = await start(redis_url=f"redis://otp:p@127.0.0.1:{own_redis.port}", otp_worker=False)
+    with server(tmp_path / "replica") as replica:
+        replica.admin.execute_command("ACL", "SETUSER", "otp", *rules)
+        replica.admin.replicaof("127.0.0.1", own_redis.port)
+        eventually(lambda: own_redis.admin.info("replication").get("slave0", {}).get("state") == "online")
+        assert await about_clocks(service) == []
+        replica.admin.execute_command("ACL", "DELUSER", "otp")
+        [(level, sentence)] = await about_clocks(service)
+    assert (level, "password_wrong" in sentence) == ("warn", True)
