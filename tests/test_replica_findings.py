@@ -4,18 +4,14 @@ import pytest
 
 from service.diagnosis.replicas import replica_findings
 from service.redis_client import open_redis_client
-from service.store.scripts import Scripts
 from tests.redis_client.servers import replicated_server
-
-USER = "redis://otp:p@127.0.0.1:{}"
 
 
 @pytest.fixture(scope="module")
 def primary(tmp_path_factory):
-    """Run a primary with one replica, and a user that may not WAIT."""
+    """Run a primary with one replica."""
     folder = tmp_path_factory.mktemp("replicas")
     with replicated_server(folder) as (running, _):
-        running.admin.execute_command("ACL", "SETUSER", "otp", "on", ">p", "~*", "+@all", "-wait")
         yield running
 
 
@@ -25,7 +21,7 @@ async def found(url, waited_for):
     try:
         lines = (line.partition(":") for line in (await client.command("INFO")).decode().splitlines())
         infos = [{name: value for name, _, value in lines}]
-        findings = await replica_findings(Scripts(client), waited_for, infos)
+        findings = replica_findings(waited_for, infos)
         return [(finding.level, finding.text) for finding in findings]
     finally:
         await client.close()
@@ -39,15 +35,10 @@ async def test_replicas_that_are_not_waited_for_are_a_risk(primary):
     assert "Set OTP_WAIT_REPLICAS=1." in text
 
 
-async def test_more_replicas_than_are_waited_for_are_a_risk():
+def test_more_replicas_than_are_waited_for_are_a_risk():
     """One that was not waited for may be promoted."""
     infos = [{"slave0": "ip=1,state=online", "slave1": "ip=2,state=online"}]
-
-    class Silent:
-        async def command(self, *words):
-            assert words[0] == "WAIT"
-
-    [finding] = await replica_findings(Silent(), 1, infos)
+    [finding] = replica_findings(1, infos)
     assert (finding.level, "Set OTP_WAIT_REPLICAS=2." in finding.text) == ("warn", True)
 
 
@@ -55,14 +46,12 @@ async def test_too_few_replicas_are_an_error(primary):
     """Every approval would get 503. A replica that is still loading does not count."""
     [(level, text)] = await found(primary.url, 2)
     assert (level, "has 1 replicas" in text) == ("error", True)
-    [finding] = await replica_findings(None, 1, [{"slave0": "ip=1,state=wait_bgsave"}])
+    [finding] = replica_findings(1, [{"slave0": "ip=1,state=wait_bgsave"}])
     assert finding.level == "error"
 
 
-async def test_enough_replicas_are_fine_if_the_user_may_wait(primary):
-    """The number is confirmed, with what a failover costs; a user that may not WAIT is an error that names it."""
+async def test_enough_replicas_are_fine(primary):
+    """The number is confirmed, with what a failover costs."""
     [(level, text)] = await found(primary.url, 1)
     assert (level, "1 of 1 replicas" in text) == ("ok", True)
     assert "after a failover until the old primary follows the new one, they get 503" in text
-    [(level, text)] = await found(USER.format(primary.port), 1)
-    assert (level, "+wait" in text) == ("error", True)

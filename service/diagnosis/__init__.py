@@ -160,7 +160,7 @@ async def _redis(scripts: Scripts, url: str | None, waited_for: int) -> list[Fin
         )
         for name, fault in unread.items()
     ]
-    findings += await replica_findings(scripts, waited_for, infos)
+    findings += replica_findings(waited_for, infos)
     return findings + _clocks([*clocks, *replicas]) + _setup(infos, is_embedded=url is None)
 
 

@@ -2,14 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 
-from service.core.store_health import StoreUnavailable
 from service.diagnosis.finding import Finding
-from service.store.scripts import Scripts
 
 _LOST = "A failover can lose approvals: their codes could be used again, and their confirmations would never be made."
 
 
-async def replica_findings(scripts: Scripts, waited_for: int, infos: Sequence[Mapping[str, str]]) -> list[Finding]:
+def replica_findings(waited_for: int, infos: Sequence[Mapping[str, str]]) -> list[Finding]:
     """Return what is wrong; `infos` are the INFO of the primaries."""
     seen = [_replicas(info) for info in infos]
     fewest, most = min(seen), max(seen)
@@ -22,10 +20,6 @@ async def replica_findings(scripts: Scripts, waited_for: int, infos: Sequence[Ma
             "gets 503. Start the missing replicas, or lower the setting."
         )
         return [Finding("error", text)]
-    try:
-        await scripts.command("WAIT", "0", "1")
-    except StoreUnavailable as away:
-        return [Finding("error", f"Redis, OTP_WAIT_REPLICAS: {away.cause}. {away.fault.sentence}")]
     if most > waited_for:
         text = (
             f"OTP_WAIT_REPLICAS is {waited_for}, and a primary of Redis has {most} replicas: one that was not waited "

@@ -42,6 +42,7 @@ class RedisClient:
     ) -> None:
         self._nodes = nodes
         self._waits = waits
+        self.is_waiting = self._waits is not None
         self._sentinel_watch = sentinel_watch
         self._timeout_seconds = timeout_seconds
         self._loop = asyncio.get_running_loop()

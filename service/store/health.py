@@ -28,8 +28,9 @@ class RedisHealth:
 
     def __init__(self, scripts: Scripts) -> None:
         self._scripts = scripts
-        self._needed = commands_of("issue", "check")
-        self._asked = " ".join(sorted(commands_of(*load_scripts()) | _PLAIN))
+        waiting = {"wait"} if scripts.waits else set()
+        self._needed = commands_of("issue", "check") | waiting
+        self._asked = " ".join(sorted(commands_of(*load_scripts()) | _PLAIN | waiting))
 
     async def look(self) -> StoreHealth:
         """Try every partition and the API keys, in parallel."""

@@ -67,6 +67,11 @@ class Scripts:
         except RedisError as failure:
             raise self._failed(prepared.name, failure) from failure
 
+    @property
+    def waits(self) -> bool:
+        """Tell whether the client was opened to wait for replicas."""
+        return self._client.is_waiting
+
     async def run_and_wait(self, name: str, keys: Sequence[str], args: Sequence[Argument]) -> Written:
         """Run a script that writes, and tell whether the replicas have it; the client must have been opened for it."""
         try:

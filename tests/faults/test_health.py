@@ -180,6 +180,18 @@ async def test_a_user_without_info_works(start, own_redis):
     assert "+info" in warning
 
 
+async def test_waiting_for_replicas_needs_a_permission(start, own_redis):
+    """Without WAIT every issue and approval fails: it is not ready, and `check` names +wait, also without INFO."""
+    own_redis.admin.execute_command("ACL", "SETUSER", "otp", *RULES.replace("PASSWORD", "p").split())
+    url = f"redis://otp:p@127.0.0.1:{own_redis.port}"
+    assert (await readiness(await start(redis_url=url, otp_worker=False)))[0] == 200, "the control: nothing waits"
+    service = await start(redis_url=url, otp_worker=False, otp_wait_replicas=1)
+    status, body = await readiness(service)
+    assert (status, "+wait" in body["detail"]) == (503, True)
+    [complaint] = await complaints(service)
+    assert complaint.endswith("Missing: +wait.")
+
+
 async def test_a_permission_that_only_the_worker_needs(start, own_redis):
     """Without ZRANGEBYSCORE codes are checked, so it is ready; nothing would ever be confirmed, so `check` fails."""
     service = await start(redis_url=own_redis.url, otp_worker=False)
