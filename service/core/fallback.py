@@ -3,7 +3,8 @@
 A verification may have a list of channels, each once. The first message goes out when it is issued. The next channel
 follows at once when the newest message was refused, failed or was not delivered, and after the wait of its channel when
 nothing says that it arrived; a message that was delivered or read ends the waiting. What somebody asks for meanwhile
-begins the wait anew. Nothing follows after an approval, a cancellation, the last attempt or the end of the newest code.
+begins the wait of its own channel. Nothing follows after an approval, a cancellation, the last attempt or the end of
+the newest code.
 
 A message that follows is a send like any other: it has its own secret, keeps all limits and counts as one of the sends
 of its verification. If a limit is used up or sending is halted, it waits, and the verification stays as it is. If the

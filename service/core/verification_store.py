@@ -138,9 +138,9 @@ class VerificationStore(Protocol):
         """Write the next send, and which Idempotency-Key asked for it. To a test number the same code may go again.
 
         With `due` it is the next of a list of channels, which is taken from the list in the same step; the wait for the
-        one after it begins. Without, somebody asked for the send: the wait begins anew, and its channel is taken from
-        what is left of the list. Raises `Limited`, `NotPending`, `SendsExhausted`, `SameCode`, `AlreadySent`, and
-        `Overtaken` if `due` was claimed again or is no longer due.
+        one after it begins. Without, somebody asked for the send: its channel is taken from what is left of the list,
+        and that channel's own wait begins. Raises `Limited`, `NotPending`, `SendsExhausted`, `SameCode`, `AlreadySent`,
+        and `Overtaken` if `due` was claimed again or is no longer due.
         """
 
     async def count_blocked(

@@ -6,7 +6,7 @@ The store names keys, passes policies and translates answers. The scripts decide
 from collections.abc import Sequence
 from typing import Any
 
-from service.core.channels import Channel
+from service.core.channels import CHANNELS, Channel
 from service.core.keyring import Keyring
 from service.core.limits import Limit, Limited
 from service.core.verification import Delivery, Verification, VerificationRequest, partition_of
@@ -94,6 +94,7 @@ class RedisVerifications:
                 f"{verification.request.country}:{channel}",
                 channel,
                 *(("", "") if due is None else (due.claimed_until_ms, len(due.verification.sends))),
+                CHANNELS[channel].wait_seconds,
                 *self._records.new_send("", channel, is_test=is_test, idempotency_tag=idempotency_tag),
             ],
         )

@@ -6,6 +6,7 @@ TTL, a window, a lease or a delay, so the milliseconds that a run itself takes n
 
 from dataclasses import dataclass, field
 
+from service.core.channels import CHANNELS, DEFAULT_CHANNEL, Channel
 from service.core.limits import Limited
 from service.core.searching import MOST_LISTED
 from service.core.verification import Verification
@@ -29,6 +30,7 @@ class ModelSend:
     number: int
     code: str
     sent_ms: int
+    channel: Channel = DEFAULT_CHANNEL
     sid: str | None = None
     feedback: str = "none"
     status: str = "unknown"
@@ -72,12 +74,15 @@ class ModelVerification:
         """Let the next channel be due; if none is left, never. No earlier claim may send by it."""
         self.due_ms, self.claim = (now + ms if self.steps else None), None
 
-    def take_step(self, channel, now, *, follows):
-        """Take the channel of a new send from the list, and begin the wait for the next one."""
+    def take_step(self, channel, now):
+        """Take the channel of the newest send from the list, and begin that channel's own wait for the next one."""
         if self.steps is None:
             return
         waits = dict(self.steps)
-        self.wait_seconds = waits.get(channel, self.wait_seconds) if follows else self.wait_seconds
+        if channel in waits:
+            self.wait_seconds = waits[channel]
+        elif channel != self.sends[-2].channel:
+            self.wait_seconds = CHANNELS[channel].wait_seconds
         self.steps = [step for step in self.steps if step[0] != channel]
         self.follow_in(self.wait_seconds * 1000, now)
 

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from service.core.channels import Channel, Step
+from service.core.channels import CHANNELS, Channel, Step
 from service.core.keyring import Keyring
 from service.core.limits import Limited, Limits
 from service.core.verification import Delivery, Status, partition_of
@@ -380,14 +380,30 @@ async def test_a_busy_provider_ends_no_list_of_another_request(stores):
 
 
 async def test_what_somebody_asks_for_begins_the_wait_anew(stores):
-    """A resend puts the next channel off by the wait of the newest message, and takes its own channel from the list."""
+    """A resend takes its channel from the list, and the next one follows after that channel's own wait."""
     issued = await stores.issue("000000", **THREE)
     stores.time_passes(20 * SECOND_MS)
     await stores.resend(issued, "111111", Channel.SMS)
-    stores.time_passes(29 * SECOND_MS)
+    stores.time_passes(39 * SECOND_MS)
     assert await claim(stores, issued) is None
     stores.time_passes(SECOND_MS)
     assert (await claim(stores, issued)).channel is Channel.VOICE
+
+
+@pytest.mark.parametrize(
+    ("channel", "wait_seconds"),
+    [(Channel.WHATSAPP, 12), (Channel.VOICE, CHANNELS[Channel.VOICE].wait_seconds)],
+    ids=["the same channel again", "one that is not listed"],
+)
+async def test_a_resend_outside_the_list_waits_for_its_own_channel(stores, channel, wait_seconds):
+    """A resend by the same channel has the wait that the list gave it; by one that is not listed, its default."""
+    further = (Step(Channel.SMS, 40),)
+    issued = await stores.issue("000000", channel=Channel.WHATSAPP, wait_seconds=12, further=further)
+    await stores.resend(issued, "111111", channel)
+    stores.time_passes((wait_seconds - 1) * SECOND_MS)
+    assert await claim(stores, issued) is None
+    stores.time_passes(SECOND_MS)
+    assert (await claim(stores, issued)).channel is Channel.SMS
 
 
 async def test_a_resend_during_a_lease_overtakes_it(stores):

@@ -162,13 +162,13 @@ class Promises(RuleBasedStateMachine):
                 self.run(self.stores.resend(verification.real, code, channel))
             return
         self.run(self.stores.resend(verification.real, code, channel))
-        self.sent(verification, code)
-        verification.take_step(channel, self.model.now, follows=False)
+        self.sent(verification, code, channel)
+        verification.take_step(channel, self.model.now)
         self.apply_twilio_response(verification, twilio)
 
-    def sent(self, verification, code):
+    def sent(self, verification, code, channel):
         """Add the next send to the model."""
-        verification.sends.append(ModelSend(len(verification.sends) + 1, code, self.model.now))
+        verification.sends.append(ModelSend(len(verification.sends) + 1, code, self.model.now, channel))
         verification.lives_until_ms = max(verification.lives_until_ms, self.life())
         self.model.sent_to[verification.to].append(verification.sends[-1])
 
@@ -207,8 +207,8 @@ class Promises(RuleBasedStateMachine):
                 self.run(step)
             return
         self.run(step)
-        self.sent(verification, code)
-        verification.take_step(due.channel, self.model.now, follows=True)
+        self.sent(verification, code, due.channel)
+        verification.take_step(due.channel, self.model.now)
         self.apply_twilio_response(verification, twilio, may_follow=may_follow, due=due, claimed=left)
 
     def apply_twilio_response(self, verification, twilio, **more):

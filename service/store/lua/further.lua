@@ -1,7 +1,7 @@
 -- Included by the scripts that say when the next channel of a list follows, after clock.lua.
 --
 -- The field `further` holds what is left of a list, with waits in seconds: 'wait|channel:wait,channel:wait'. The first is the
--- wait for news of the newest send; each channel has its own. Nothing follows when no channel is left.
+-- wait for news of the newest send; each channel has its own, also if a resend asked for it. Nothing follows when no channel is left.
 -- A sorted set holds the ids of verifications by when their next channel is due. What ends a verification leaves its id there,
 -- so that a check costs nothing more: fall_back.lua removes it.
 

@@ -7,7 +7,7 @@
 --        7 the number, encrypted under the newest key   8 '1': to a test number, which has the same code again
 --        9 digests of the new code, 16 bytes each, newest key first   10 stats suffix (country:channel)
 --        11 its channel   12 '' or, for the next channel of a list, claimed until (ms)   13 how many sends there were then
---        14… field without the send's number, value, … of the new send
+--        14 its wait (s) in a list that does not name it   15… field without the send's number, value, … of the new send
 -- answer {'sent', record as shown.lua shows it} | {'missing'} | {'newer_format'} | {'ended', record} | {'exhausted'}
 --        | {'limited', retry_after_ms, 'number' | 'failed_checks'} | {'same_code'} an earlier send carries this code
 --        | {'already', record} this Idempotency-Key has had its send: another process took its request over
@@ -50,7 +50,7 @@ if claimed_until ~= '' then
 end
 if sends >= most_sends then return {'exhausted'} end
 local number, of_send = sends + 1, {}
-for i = 14, #ARGV, 2 do
+for i = 15, #ARGV, 2 do
   of_send[#of_send + 1], of_send[#of_send + 2] = ARGV[i] .. (sends + 1), ARGV[i + 1]
 end
 local log, refusal = ask_number(KEYS[2], policy, ARGV[4], ARGV[5])
@@ -75,13 +75,14 @@ local changes = {
   FIELD.resend_at_ms, string.format('%d', next_free_ms(instants(new_log, now_ms), policy, now_ms)),
 }
 if further then
-  -- The channel of this send is taken from the list, if it is there: each is in it once.
+  -- The channel of this send is taken from the list, if it is there: each is in it once. The wait is that channel's own.
   local wait, rest = string.match(further, '^(%d+)|(.*)$')
+  if (record[SEND.channel .. sends] or DEFAULT.channel) ~= ARGV[11] then wait = ARGV[14] end
   local kept = {}
   for channel, own_wait in string.gmatch(rest, '(%w+):(%d+)') do
     if channel ~= ARGV[11] then
       kept[#kept + 1] = channel .. ':' .. own_wait
-    elseif claimed_until ~= '' then
+    else
       wait = own_wait
     end
   end
