@@ -235,6 +235,16 @@ async def test_rolled_up_days_are_read_as_such():
     assert await sends(since="35d", group_by="hour") == 10
 
 
+@pytest.mark.parametrize("tz", ["UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata"])
+async def test_old_days_are_those_that_were_asked_for(tz):
+    """Of days older than 35 days a report has each once, under the local day in which it begins, and no other."""
+    today = NOW_MS // DAY_MS * DAY_MS
+    days = [Bucket(today - back * DAY_MS, DAY_MS, {US: {"n": 1}}, {}) for back in range(37, 50)]
+    shown = await report(days=days, **{"group_by": "day", "tz": tz, "from": "2026-10-16", "to": "2026-10-18"})
+    found = {group["key"]["day"]: group["sends"]["total"] for group in shown["groups"] if group["sends"]["total"]}
+    assert found == {"2026-10-16": 1, "2026-10-17": 1}
+
+
 async def test_a_table_has_a_line_for_each_group():
     """CSV has the groups with all figures but lists, and no cell that a spreadsheet takes for a formula."""
     evil = US.replace("+15005550006", "=1+1")

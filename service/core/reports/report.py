@@ -9,7 +9,7 @@ import csv
 import io
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Any
 
 from service.core.instants import instant
@@ -94,7 +94,9 @@ class Conversion:
         since_ms, until_ms = question.from_ms, question.to_ms
         first_hour_ms = (now_ms - HOURS_KEPT_MS) // HOUR_MS * HOUR_MS
         is_old = since_ms < first_hour_ms
-        first_day, last_day = (since_ms if is_old else since_ms + DAY_MS - 1) // DAY_MS, until_ms // DAY_MS
+        first_day, last_day = -(-(_midnight_ms(question) if is_old else since_ms) // DAY_MS), until_ms // DAY_MS
+        if last_day * DAY_MS < first_hour_ms:  # the hours of its last day are not kept
+            last_day = -(-until_ms // DAY_MS)
         is_by_utc_day = Grouping.HOUR not in question.group_by and (
             question.tz is UTC or Grouping.DAY not in question.group_by
         )
@@ -106,6 +108,12 @@ class Conversion:
         hours = range(max(since_ms, first_hour_ms), until_ms, HOUR_MS)
         async for hour in self._store.hours(hour for hour in hours if hour // DAY_MS * DAY_MS not in known):
             yield hour
+
+
+def _midnight_ms(question: Question) -> int:
+    """Return when the local day began in which the span begins: in its first hour, to which it was widened."""
+    begins = datetime.fromtimestamp((question.from_ms + HOUR_MS) // 1000 - 1, question.tz)
+    return int(begins.replace(hour=0, minute=0, second=0).timestamp() * 1000)
 
 
 def _flat(figures: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
