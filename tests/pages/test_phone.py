@@ -25,10 +25,10 @@ def phone(page, demo):
     return page
 
 
-def send(demo, to):
+def send(demo, to, **more):
     """Issue a verification as a back end does; return its id and code."""
     headers = {"Authorization": f"Bearer {demo.key}"}
-    response = requests.post(f"{demo.url}/v1/verifications", json={"to": to}, headers=headers, timeout=10)
+    response = requests.post(f"{demo.url}/v1/verifications", json={"to": to, **more}, headers=headers, timeout=10)
     assert response.status_code == 201, response.text
     return response.json()["id"]
 
@@ -203,6 +203,19 @@ def test_the_text_of_a_message_is_in_one_piece(phone, demo):
     text = phone.locator(".bubble .text")
     expect(text).to_have_text(message["body"])
     assert text.locator("button").count() == 0
+
+
+@pytest.mark.parametrize(
+    ("to", "locale", "direction"),
+    [("+13125550181", "he", "rtl"), ("+13125550182", "ar", "rtl"), ("+13125550183", "en", "ltr")],
+    ids=["Hebrew", "Arabic", "English"],
+)
+def test_a_message_is_read_in_the_direction_of_its_language(phone, demo, to, locale, direction):
+    """A text in Hebrew or Arabic begins on the right, also if its first characters are the digits of the code."""
+    send(demo, to, locale=locale)
+    text = phone.locator(".bubble .text").last
+    expect(text).to_be_visible()
+    expect(text).to_have_css("direction", direction)
 
 
 def test_the_phone_leads_home_where_there_is_a_home(phone, demo):

@@ -32,7 +32,7 @@ export function draw(message, { result, call }) {
   const time = new Date(message.created_at).toLocaleTimeString([], TIME);
   if (message.direction === "inbound") {
     item.append(make("p", "from", `You · ${time}`), mine(message), fateOfMine(message, result));
-    if (message.auto_reply) item.append(make("p", "from", `${message.to} · automatic`), make("p", "bubble", message.auto_reply));
+    if (message.auto_reply) item.append(make("p", "from", `${message.to} · automatic`), inItsDirection(make("p", "bubble", message.auto_reply)));
     return item;
   }
   const body = {
@@ -45,13 +45,19 @@ export function draw(message, { result, call }) {
 }
 
 function mine({ body, status }) {
-  return status === "failed" ? make("p", "bubble missing", "Your message was filtered.") : make("p", "bubble", body);
+  return status === "failed" ? make("p", "bubble missing", "Your message was filtered.") : inItsDirection(make("p", "bubble", body));
+}
+
+/** A text in Hebrew or Arabic begins on the right, as on a real phone. */
+function inItsDirection(text) {
+  text.dir = "auto";
+  return text;
 }
 
 /** The text as it was sent; its code or password is marked and can be copied, links opened and numbers called. */
 function bubble({ sid, body }, call) {
   const bubble = make("div", "bubble");
-  const text = make("p", "text");
+  const text = inItsDirection(make("p", "text"));
   bubble.append(text);
   body.split(LINK).forEach((part, place) => {
     if (place % 2 === 0 || !URL.canParse(part)) return text.append(...marked(part));
