@@ -101,6 +101,9 @@ def test_who_gets_no_message_may_be_called_instead(visitor, complaints):
     complaints.clear()  # of the browser, about the 429
     expect(visitor.resend).to_be_enabled(timeout=PATIENCE_MS)
     button.click()
+    expect(phone.get_by_role("button", name="Answer", exact=True)).to_be_visible()
+    visitor.reads("delivered", "On its way.")
+    expect(page.locator('[data-step="delivered"]')).not_to_contain_text("Next:")  # no other channel was asked for
     phone.get_by_role("button", name="Answer", exact=True).click()
     expect(phone.locator("#state")).to_have_text("Press a key.")
     visitor.reads("sent", "This is message 2 of 2, by a call.")

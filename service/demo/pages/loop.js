@@ -172,15 +172,15 @@ function by({ name }) {
   return new Set(verification.messages.map((message) => message.channel)).size > 1 ? `, by ${name}` : "";
 }
 
-/** What follows if this channel does not reach the person. */
-function next({ channel: tried }) {
-  const following = asked()[asked().indexOf(tried) + 1];
+/** What follows if the newest message does not reach the person: what is left of the list. */
+function next() {
+  const following = asked().find((channel) => !verification.messages.some((message) => message.channel === channel));
   return following && verification.status === "pending" ? ` Next: ${CHANNELS[following].name}.` : "";
 }
 
 function delivered(message) {
   const [state, text, time] = deliveryOf(message) ?? [];
-  return state && [state, ["wait", "trouble"].includes(state) ? text + next(message) : text, time];
+  return state && [state, ["wait", "trouble"].includes(state) ? text + next() : text, time];
 }
 
 function deliveryOf({ delivery, error, sid, twilio, feedback, stored_at_ms: stored }) {
