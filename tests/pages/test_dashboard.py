@@ -4,6 +4,7 @@ The fixture `page` checks that the content security policy refuses nothing, noth
 machine.
 """
 
+import itertools
 import os
 import re
 
@@ -100,6 +101,27 @@ def test_a_chart_can_be_read_with_the_keyboard(dashboard):
         re.compile(r"^\w+, \w+ \d+, \d\d:00: Conversion .* \d+\.\d%, Delivery ")
     )
     expect(dashboard.locator(".legend .when")).not_to_have_text("Whole period")
+
+
+def test_the_axis_of_times_is_even(dashboard, busy):
+    """Each line of the chart of times has its exact time: what is as far apart as drawn is as far apart as said."""
+    dashboard.add_init_script("""{
+        const paint = CanvasRenderingContext2D.prototype.fillText;
+        window.painted = [];
+        CanvasRenderingContext2D.prototype.fillText = function (text, ...at) {
+            window.painted.push(text);
+            return paint.call(this, text, ...at);
+        };
+    }""")
+    dashboard.goto(f"{busy.url}/dashboard{DAY}&country=FR")
+    expect(dashboard.get_by_role("tab", name="Times")).to_be_visible()
+    dashboard.evaluate("painted.length = 0")
+    dashboard.get_by_role("tab", name="Times").click()
+    dashboard.wait_for_function("painted.includes('0 s')")
+    length = {"s": 1, "min": 60}
+    said = [text.split() for text in dashboard.evaluate("painted") if re.fullmatch(r"[\d.]+ (s|min)", text)]
+    times = sorted({float(number) * length[unit] for number, unit in said})
+    assert len({later - earlier for earlier, later in itertools.pairwise(times)}) == 1, times
 
 
 def test_filters_are_in_the_address(dashboard, busy):

@@ -5,9 +5,11 @@ import { count, duration, percent, period, short } from "./format.js";
 
 /* global uPlot */
 
+// Where the axis of times may have lines: their times are exact as `duration` writes them.
+const STEPS_S = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 60, 120, 300, 600, 1200, 3600, 7200, 14_400, 28_800, 86_400, 172_800, 432_000];
 const NUMBERS = { read: count, axis: short };
 const RATES = { read: percent, axis: (rate) => `${Math.round(rate * 100)}%`, most: 1 };
-const TIMES = { read: duration, axis: duration };
+const TIMES = { read: duration, axis: duration, steps: STEPS_S };
 
 export const VIEWS = {
   sends: {
@@ -26,7 +28,7 @@ export const VIEWS = {
     name: "Rates",
     unit: RATES,
     series: [
-      ["Conversion (confirmed / sends)", "good", (figures) => figures.conversion_rate],
+      ["Conversion (confirmed in time / sends)", "good", (figures) => figures.conversion_rate],
       ["Delivery (delivered / sends)", "calm", (figures) => figures.delivery_rate],
       ["Success (approved / verifications)", "warm", (figures) => figures.success_rate],
     ],
@@ -124,7 +126,7 @@ export class TimeChart {
       },
       axes: [
         { ...axis, grid: { show: false }, size: 22, space: 70, values: (_, splits) => this.#ticks(splits) },
-        { ...axis, grid, size: 56, space: 44, values: (_, splits) => splits.map((value) => unit.axis(value)) },
+        { ...axis, grid, size: 56, space: 44, ...(unit.steps && { incrs: unit.steps }), values: (_, splits) => splits.map((value) => unit.axis(value)) },
       ],
       series: [{}, ...(stacked ? drawn.reverse() : drawn)],
       hooks: { setCursor: [(plot) => this.#read(plot.cursor.idx ?? null)], draw: [(plot) => this.#pale(plot)] },

@@ -69,7 +69,7 @@ export function figures(total, before, groups, { currency, elapsed }) {
   const line = (read, name, most) => sparkline(groups.map(read), name, { most });
   const cards = [
     ["Success rate", "approved / verifications", f.percent(total.success_rate), delta(total.success_rate, before?.success_rate, "rate"), line((group) => group.success_rate, "warm", 1)],
-    ["Conversion rate", "confirmed / sends", f.percent(total.conversion_rate), delta(total.conversion_rate, before?.conversion_rate, "rate"), line((group) => group.conversion_rate, "good", 1)],
+    ["Conversion rate", "confirmed in time / sends", f.percent(total.conversion_rate), delta(total.conversion_rate, before?.conversion_rate, "rate"), line((group) => group.conversion_rate, "good", 1)],
     ["Verifications", `${f.count(total.verifications.approved)} approved`, f.short(total.verifications.total), delta(total.verifications.total, soFar((figures) => figures.verifications.total), "count"), line((group) => group.verifications.total, "calm")],
     ["Sends", total.sends_per_approval === null ? "no approval" : `${total.sends_per_approval.toFixed(2)} per approval`, f.short(total.sends.total), delta(total.sends.total, soFar((figures) => figures.sends.total), "count"), line((group) => group.sends.total, "calm")],
     ["Time to convert", `90% within ${f.duration(total.seconds_to_convert.p90)}`, f.duration(total.seconds_to_convert.p50), delta(total.seconds_to_convert.p50, before?.seconds_to_convert.p50, "time"), line((group) => group.seconds_to_convert.p50, "good")],
@@ -117,7 +117,7 @@ export function funnel(total) {
     h("p", { class: "ends" }, h("b", null, `${f.count(verifications.total)} verifications: `), ends.filter(([, value]) => value).map(([name, value], place) => [place ? ", " : "", `${name.toLowerCase()} ${f.count(value)}`])),
     reasons.length
       ? [
-          h("h3", null, "Why the others did not convert"),
+          h("h3", null, "Why sends did not convert"),
           h(
             "ul",
             { class: "reasons" },
