@@ -248,6 +248,17 @@ def test_what_does_not_work_is_said_at_the_top(dashboard):
     dashboard.unroute_all()
 
 
+def test_too_many_purposes_leave_the_figures_as_they_are(dashboard, complaints):
+    """If callers made up more purposes than a report may have groups, only the choice of a purpose is missing."""
+    refusal = {"status": 422, "json": {"code": "invalid_request", "detail": "It has more than 10000 groups."}}
+    dashboard.route("**/dashboard/reports/conversion?*group_by=purpose*", lambda route: route.fulfill(**refusal))
+    dashboard.reload()
+    expect(dashboard.locator("select[name=country] option[value=FR]")).to_have_count(1)
+    expect(dashboard.get_by_text("10000 groups")).to_have_count(0)
+    dashboard.unroute_all()
+    complaints[:] = [text for text in complaints if "422" not in text]
+
+
 def test_an_operator_releases_a_number(dashboard):
     """The form says what it did, to a screen reader too."""
     dashboard.get_by_label("Release a number").fill("+1 415 555 0142")

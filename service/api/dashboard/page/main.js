@@ -78,10 +78,16 @@ async function loadParts(mine) {
   if (isDue && mine === round) rareAt = begun; // a load that was overtaken kept nothing: the next one asks again
 }
 
+/** Offer nothing to choose, if callers made up more purposes than a report may have groups. */
+function noneOfTooMany(refused) {
+  if (refused.status !== 422) throw refused;
+  return { groups: [] };
+}
+
 /** Find what the filters can be set to: what occurred within the last 7 days. */
 async function loadOptions() {
   const period = { tz: "UTC", since: "7d" };
-  const [places, uses] = await Promise.all(["country,sender", "purpose,action"].map((labels) => service.conversion(new URLSearchParams({ ...period, group_by: labels }))));
+  const [places, uses] = await Promise.all(["country,sender", "purpose,action"].map((labels) => service.conversion(new URLSearchParams({ ...period, group_by: labels })).catch(noneOfTooMany)));
   const listed = (report, label) => [...new Set(report.groups.map((group) => group.key[label]))].filter((value) => value !== "" && value !== "other").sort();
   return {
     country: listed(places, "country"),
