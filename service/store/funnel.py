@@ -5,6 +5,7 @@ added once: each document notes the numbers of the takes that it has.
 """
 
 import asyncio
+import hashlib
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import NamedTuple
@@ -60,6 +61,19 @@ class RedisFunnel:
             if merged.is_rolled_up:
                 yield Bucket(int(name[1:]) * DAY_MS, DAY_MS, merged.rows, merged.ends)
 
+    async def digest(self, starts_ms: Iterable[int]) -> bytes | None:
+        """Digest the documents of days; None if something of a day is not merged yet.
+
+        What `days` reads later is at least as new: when it is newer, the next digest is another one.
+        """
+        names, digest, turns = [f"d{start_ms // DAY_MS}" for start_ms in starts_ms], hashlib.sha256(), Turns()
+        if await self._unmerged(frozenset(names)):
+            return None
+        async for name, content in self._contents(names):
+            digest.update(b"%b:%d:%b" % (name.encode(), len(content or b""), content or b""))
+            await turns.pause()
+        return digest.digest()
+
     async def hours(self, starts_ms: Iterable[int]) -> AsyncIterator[Bucket]:
         """Read hours, merged or not."""
         async for name, merged in self._read([f"h{start_ms // HOUR_MS}" for start_ms in starts_ms]):
@@ -74,16 +88,20 @@ class RedisFunnel:
 
     async def _read(self, names: Sequence[str]) -> AsyncIterator[tuple[str, Merged]]:
         unmerged, turns = await self._unmerged(frozenset(names)), Turns()
+        async for name, content in self._contents(names):
+            merged = Merged.unpacked(content)
+            for counters in unmerged[name]:
+                await turns.pause()
+                counters.add_to(merged)
+            yield name, merged
+
+    async def _contents(self, names: Sequence[str]) -> AsyncIterator[tuple[str, bytes | None]]:
         for start in range(0, len(names), _READ_AT_ONCE):
             some = names[start : start + _READ_AT_ONCE]
             keys = map(redis_keys.funnel_merged, some)
             contents = await asyncio.gather(*(self._scripts.command("HGET", key, "b", key=key) for key in keys))
             for name, content in zip(some, contents, strict=True):
-                merged = Merged.unpacked(content)
-                for counters in unmerged[name]:
-                    await turns.pause()
-                    counters.add_to(merged)
-                yield name, merged
+                yield name, content
 
     async def _unmerged(self, asked: frozenset[str]) -> defaultdict[str, list[_Unmerged]]:
         """Read what is not merged, by name."""

@@ -200,6 +200,27 @@ async def test_a_day_is_rolled_up_once(stores):
     assert await rows(stores, by="hours") == expected, "the hours of an old day no longer change"
 
 
+async def test_a_digest_tells_that_a_day_changed(stores):
+    """The digest of days stays the same until one of them changes; while a change is not merged there is none."""
+    issued, _ = await traffic(stores)
+    shifted(stores, LONG_AGO_MS)
+    upkeep, funnel = RedisFunnelUpkeep(stores.scripts), RedisFunnel(stores.scripts)
+    today = await funnel.now_ms() // DAY_MS
+    starts_ms = range((today - 40) * DAY_MS, today * DAY_MS, DAY_MS)
+    digests = [await funnel.digest(starts_ms)]
+    await upkeep.merge_ended_hours()
+    await upkeep.roll_up()
+    digests += [await funnel.digest(starts_ms), await funnel.digest(starts_ms[1:])]
+    assert digests[1] == await funnel.digest(starts_ms)
+    stores.raw(issued[1]).set("sent_at_ms", issued[1].sends[0].sent_at_ms - LONG_AGO_MS, 1)
+    await stores.check(issued[1], "111111")
+    assert await funnel.digest(starts_ms) is None
+    await upkeep.merge_ended_hours()
+    digests.append(await funnel.digest(starts_ms))
+    assert len(set(digests)) == 4
+    assert None not in digests
+
+
 async def test_a_young_day_is_not_rolled_up(stores):
     """Until two days after its end a day may still change, and its hours are read instead."""
     _, expected = await traffic(stores)

@@ -1,7 +1,9 @@
 """The figures of a group of sends: sums, rates, quantiles, and what the provider counts. A rate of nothing is None."""
 
 from collections import Counter
+from collections.abc import Sequence
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from service.core.prices import Prices
@@ -10,6 +12,7 @@ from service.core.reports.counters import (
     DeliveryState,
     Ending,
     Reason,
+    read_state,
     states,
 )
 from service.core.reports.slots import quantile
@@ -41,31 +44,14 @@ class Figures:
             self._add(part, counters)
 
     def _add(self, part: Part, counters: Counters) -> None:
-        for state, count in states(counters):
-            reason = state.reason(is_open=part.is_open)
-            self.delivery[state.delivery] += count
-            if reason is None:
-                self.sends[_CONFIRMED] += count
-                self.convert_slots[state.slot or 0] += count
-            else:
-                self.sends[_CONFIRMED_LATE if state.is_late else state.delivery] += count
-                self.unconverted[reason] += count
-            if part.is_first:
-                self.verifications[state.ending_at(is_open=part.is_open)] += count
-            if state.error_code is not None or state.delivery in _FAILURES:
-                self.errors[state.error_code] += count
-            if part.is_confirmable and state.is_accepted:
-                self._add_at_provider(count, state.delivery, is_confirmed=reason in (None, Reason.TOO_LATE))
+        for name, count in states(counters):
+            for counts, counted_as in _meaning(name, part):
+                getattr(self, counts)[counted_as] += count
         for name, count in counters.items():
             if name[0] == "b":
                 self.blocked[name[1:]] += count
             elif name[0] == "t":
                 self.deliver_slots[int(name[1:])] += count
-
-    def _add_at_provider(self, count: int, delivery: DeliveryState, *, is_confirmed: bool) -> None:
-        self.at_provider["attempted"] += count
-        self.at_provider["status_ok" if delivery in _STATUS_OK else "errors"] += count
-        self.at_provider["conversions"] += count if is_confirmed else 0
 
     @property
     def is_empty(self) -> bool:
@@ -118,6 +104,30 @@ class Figures:
             "total": f"{total:.4f}",
             **{name: f"{total / share:.4f}" if share else None for name, share in shares.items()},
         }
+
+
+@lru_cache(maxsize=16384)
+def _meaning(name: str, part: Part) -> Sequence[tuple[str, Any]]:
+    """List what a send in this state is counted as: the attribute of `Figures`, and the place there.
+
+    Remembered, because hundreds of groups have the same states.
+    """
+    state = read_state(name)
+    reason = state.reason(is_open=part.is_open)
+    meaning: list[tuple[str, Any]] = [("delivery", state.delivery)]
+    if reason is None:
+        meaning += [("sends", _CONFIRMED), ("convert_slots", state.slot or 0)]
+    else:
+        meaning += [("sends", _CONFIRMED_LATE if state.is_late else state.delivery), ("unconverted", reason)]
+    if part.is_first:
+        meaning.append(("verifications", state.ending_at(is_open=part.is_open)))
+    if state.error_code is not None or state.delivery in _FAILURES:
+        meaning.append(("errors", state.error_code))
+    if part.is_confirmable and state.is_accepted:
+        ours = ["attempted", "status_ok" if state.delivery in _STATUS_OK else "errors"]
+        ours += ["conversions"] if reason in (None, Reason.TOO_LATE) else []
+        meaning += [("at_provider", counted_as) for counted_as in ours]
+    return tuple(meaning)
 
 
 def _quantiles(slots: Counter[int]) -> dict[str, float | int | None]:

@@ -8,11 +8,12 @@ from typing import Any, NamedTuple
 from service.core.reports.counters import HOUR_MS, Bucket, Labels, read_labels
 from service.core.reports.figures import Figures
 from service.core.reports.question import TIMES, Grouping, Question, QuestionUnfit
+from service.core.reports.remembered import Key, Past
 from service.core.reports.sums import Sums
 from service.core.turns import Turns
 
-Key = tuple[str, ...]
 MOST_GROUPS = 10_000  # about 1 kB and 0.1 ms each
+_ROWS_OF_A_STEP = 8
 
 
 class _Place(NamedTuple):
@@ -29,12 +30,15 @@ class Groups:
         self._question = question
         self._now_ms = now_ms
         self._groups = {key: Sums() for key in _empty_times(question)}
+        self._past: Past | None = None
         self._place = lru_cache(maxsize=65536)(self._find_place)
 
     def add(self, bucket: Bucket) -> Iterator[None]:
         """Add the counters of an hour or a day, in short steps. Raises `QuestionUnfit` if there are too many groups."""
         times, is_open = _times_of(self._question, bucket.start_ms), {}
-        for text, counters in bucket.rows.items():
+        for number, (text, counters) in enumerate(bucket.rows.items()):
+            if number % _ROWS_OF_A_STEP == 0:
+                yield
             place = self._place(text)
             if place is None:
                 continue
@@ -47,8 +51,20 @@ class Groups:
                 if len(self._groups) >= MOST_GROUPS:
                     raise QuestionUnfit("group_by", f"It has more than {MOST_GROUPS} groups. Begin later, or filter.")
                 sums = self._groups[key] = Sums()
+            elif self._past is not None and sums is self._past.groups.get(key):
+                sums = self._groups[key] = sums.copy()
             sums.add(place.labels, counters, is_open=is_open[action])
-            yield
+
+    def begin_with(self, past: Past) -> None:
+        """Begin with the sums of past days, which stay as they are; what is added to a group is added to a copy."""
+        self._groups |= past.groups
+        self._past = past
+
+    def end_past(self, digest: bytes, days: frozenset[int]) -> Past:
+        """Make a past of all that was added so far."""
+        past = Past(digest, days, {key: sums for key, sums in self._groups.items() if sums.parts}, {})
+        self.begin_with(past)
+        return past
 
     async def figures(self, turns: Turns) -> tuple[Figures, dict[Key, Figures]]:
         """Read the figures of all together, and of each group in its order."""
@@ -56,9 +72,17 @@ class Groups:
         for key, sums in self._groups.items():
             total.merge(sums)
             if self._question.group_by:
-                groups[key] = Figures(sums)
+                groups[key] = self._figures_of(key, sums)
             await turns.pause()
         return Figures(total), _in_order(self._question, groups)
+
+    def _figures_of(self, key: Key, sums: Sums) -> Figures:
+        past = self._past
+        if past is None or sums is not past.groups.get(key):
+            return Figures(sums)
+        if key not in past.figures:
+            past.figures[key] = Figures(sums)
+        return past.figures[key]
 
     def _find_place(self, text: str) -> _Place | None:
         """Tell where labels belong; None: they are not asked for."""

@@ -7,18 +7,21 @@ are kept for 35 days, so what begins earlier is answered by days, which belong t
 import asyncio
 import csv
 import io
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from service.core.instants import instant
 from service.core.prices import Prices
-from service.core.reports.counters import DAY_MS, HOUR_MS, HOURS_KEPT_MS, Bucket, FunnelStore
+from service.core.reports.counters import DAY_MS, HOUR_MS, HOURS_KEPT_MS, OTHER, FunnelStore
 from service.core.reports.figures import Figures
-from service.core.reports.groups import Groups, Key
+from service.core.reports.groups import Groups
 from service.core.reports.question import Grouping, Question
+from service.core.reports.remembered import Key, Remembered
 from service.core.turns import Turns
+
+_MANY_DAYS = 30  # of which it is worth while to remember the sums
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,7 @@ class Conversion:
         self._store = store
         self._prices = prices
         self._answering = asyncio.Lock()
+        self._remembered = Remembered()
 
     async def now_ms(self) -> int:
         """Read the clock by which sends are counted. Raises `StoreUnavailable`."""
@@ -84,30 +88,53 @@ class Conversion:
         now_ms = await self._store.now_ms()
         async with self._answering:
             groups, turns = Groups(question, now_ms), Turns()
-            async for bucket in self._buckets(question, now_ms):
+            days = await self._add_days(groups, question, now_ms, turns)
+            hours = range(max(question.from_ms, _first_hour_ms(now_ms)), question.to_ms, HOUR_MS)
+            async for bucket in self._store.hours(hour for hour in hours if hour // DAY_MS * DAY_MS not in days):
                 for _ in groups.add(bucket):
                     await turns.pause()
             total, figures = await groups.figures(turns)
         return Report(question, now_ms, total, figures, self._prices)
 
-    async def _buckets(self, question: Question, now_ms: int) -> AsyncIterator[Bucket]:
-        since_ms, until_ms = question.from_ms, question.to_ms
-        first_hour_ms = (now_ms - HOURS_KEPT_MS) // HOUR_MS * HOUR_MS
-        is_old = since_ms < first_hour_ms
-        first_day, last_day = -(-(_midnight_ms(question) if is_old else since_ms) // DAY_MS), until_ms // DAY_MS
-        if last_day * DAY_MS < first_hour_ms:  # the hours of its last day are not kept
-            last_day = -(-until_ms // DAY_MS)
-        is_by_utc_day = Grouping.HOUR not in question.group_by and (
-            question.tz is UTC or Grouping.DAY not in question.group_by
-        )
-        known = set()
-        if is_old or is_by_utc_day:
-            async for day in self._store.days(day * DAY_MS for day in range(first_day, last_day)):
-                known.add(day.start_ms)
-                yield day
-        hours = range(max(since_ms, first_hour_ms), until_ms, HOUR_MS)
-        async for hour in self._store.hours(hour for hour in hours if hour // DAY_MS * DAY_MS not in known):
-            yield hour
+    async def _add_days(self, groups: Groups, question: Question, now_ms: int, turns: Turns) -> frozenset[int]:
+        """Add the days that have been rolled up; return when each begins."""
+        starts_ms = _days_of(question, now_ms)
+        asked = (starts_ms, question.tz_name, question.group_by, frozenset(question.filters.items()))
+        digest = await self._store.digest(starts_ms) if len(starts_ms) >= _MANY_DAYS else None
+        past = self._remembered.find(asked, digest) if digest else None
+        if past is not None:
+            groups.begin_with(past)
+            return past.days
+        days, is_past = set(), True
+        async for bucket in self._store.days(starts_ms):
+            days.add(bucket.start_ms)
+            is_past = is_past and not bucket.is_open(OTHER, now_ms)
+            for _ in groups.add(bucket):
+                await turns.pause()
+        if digest and is_past:
+            self._remembered.keep(asked, groups.end_past(digest, frozenset(days)))
+        return frozenset(days)
+
+
+def _first_hour_ms(now_ms: int) -> int:
+    """Tell when the first hour begins that is kept."""
+    return (now_ms - HOURS_KEPT_MS) // HOUR_MS * HOUR_MS
+
+
+def _days_of(question: Question, now_ms: int) -> range:
+    """List the days that may be read as such."""
+    since_ms, until_ms = question.from_ms, question.to_ms
+    first_hour_ms = _first_hour_ms(now_ms)
+    is_old = since_ms < first_hour_ms
+    is_by_utc_day = Grouping.HOUR not in question.group_by and (
+        question.tz is UTC or Grouping.DAY not in question.group_by
+    )
+    if not is_old and not is_by_utc_day:
+        return range(0)
+    first_day, last_day = -(-(_midnight_ms(question) if is_old else since_ms) // DAY_MS), until_ms // DAY_MS
+    if last_day * DAY_MS < first_hour_ms:  # the hours of its last day are not kept
+        last_day = -(-until_ms // DAY_MS)
+    return range(first_day * DAY_MS, last_day * DAY_MS, DAY_MS)
 
 
 def _midnight_ms(question: Question) -> int:

@@ -8,9 +8,10 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from service.core.channels import CHANNELS, Channel
-from service.core.reports.counters import OTHER, Counters, Labels, is_accepted
+from service.core.reports.counters import OTHER, AcceptedNames, Counters, Labels
 
 _CONFIRMABLE = frozenset(str(channel) for channel in Channel if CHANNELS[channel].can_be_confirmed) | {OTHER}
+_ACCEPTED = AcceptedNames()
 
 
 class Part(NamedTuple):
@@ -31,9 +32,10 @@ class Sums:
     def add(self, labels: Labels, counters: Counters, *, is_open: bool) -> None:
         """Add the counters of one combination of labels."""
         part, accepted = self.parts[_part(labels.send_number, labels.channel, is_open=is_open)], 0
+        is_accepted = _ACCEPTED
         for name, count in counters.items():
             part[name] += count
-            if is_accepted(name):
+            if is_accepted[name]:
                 accepted += count
         if accepted:
             self.messages[labels.country, labels.channel] += accepted
@@ -45,6 +47,12 @@ class Sums:
             for name, count in counters.items():
                 part[name] += count
         self.messages.update(other.messages)
+
+    def copy(self) -> "Sums":
+        """Make sums of their own that are the same so far."""
+        sums = Sums()
+        sums.merge(self)
+        return sums
 
     @property
     def countries(self) -> set[str]:
