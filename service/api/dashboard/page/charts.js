@@ -69,8 +69,9 @@ export class TimeChart {
 
   /** Draw the groups; those for which `isWhole` is false are shown paler, because they are not complete. */
   draw(view, groups, tz, isWhole) {
-    this.partial = groups.flatMap((group, place) => (isWhole(group) ? [] : [place]));
     const shape = `${view.name} ${groups[0]?.key.hour ? "hour" : "day"} ${tz}`;
+    if (this.plot && groups === this.groups && shape === this.shape) return; // a year takes long to draw
+    this.partial = groups.flatMap((group, place) => (isWhole(group) ? [] : [place]));
     this.view = view;
     this.groups = groups;
     this.tz = groups[0]?.key.hour ? tz : "UTC";
