@@ -150,7 +150,7 @@ def read_state(text: str) -> State:
 class AcceptedNames(dict[str, bool]):
     """Tells whether what is counted under a name are messages that the provider accepted.
 
-    A table, because it is looked up half a million times for a year: that costs half as much as a cached function.
+    A table rather than a cached function, because it is looked up half a million times for a year.
     """
 
     def __missing__(self, name: str) -> bool:
