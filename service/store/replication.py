@@ -1,9 +1,9 @@
 """Approvals and issues that survive a failover: nobody is told of one before the replicas have it.
 
 `replicated.lua` has the steps and their race. An approval takes two waits: for the mark of `check.lua`, and for the
-step that gives it to one request. The second alone makes it safe. The first shows that the replicas follow: without it,
-that step would often be taken back, and if the node failed meanwhile, a replica that has it would keep everybody else
-out. It is left out while other waits show the same.
+step that gives it to one request. Until then everybody reads `pending`. The second alone makes it safe. The first shows
+that the replicas follow: without it, that step would often be taken back, and if the node failed meanwhile, a replica
+that has it would keep everybody else out. It is left out while other waits show the same.
 
 If the replicas do not have it within `OTP_WAIT_MS`, the step is `StoreUnavailable`, and the verification stays pending:
 the same code may be checked again, at no cost. Whoever answered a link, a message or a call does not check again, so
@@ -138,7 +138,15 @@ class ReplicatedVerifications(RedisVerifications):
         except StoreUnavailable:
             await self._take_back(verification_id, steps)
             raise
+        if record is None:
+            await self._show(verification_id, steps)
         return _VERDICTS[verdict], record
+
+    async def _show(self, verification_id: str, steps: Sequence[str]) -> None:
+        """Let everybody read that a verification is approved. Raises `StoreUnavailable` if it was taken back."""
+        [answer] = (await self._scripts.run("replicated", _keys(verification_id), ["show", *steps]))[:1]
+        if answer != b"show":
+            raise self._not_replicated("show")
 
     async def _take_back(self, verification_id: str, steps: Sequence[str]) -> None:
         """Let the approval wait again: nobody was told of it. Raises nothing."""

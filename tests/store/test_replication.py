@@ -33,9 +33,12 @@ class PartlyReplicated(Scripts):
     """Scripts of which some steps do not reach the replicas in time: they run, and WAIT reports too few."""
 
     late = ()
+    while_waiting = None  # awaited after each step was written, before its wait ends
 
     async def run_and_wait(self, name, keys, args):
         written = await super().run_and_wait(name, keys, args)
+        if self.while_waiting is not None:
+            await self.while_waiting(args[0])
         return written._replace(is_replicated=False) if args[0] in self.late else written
 
     async def command_and_wait(self, *words, **options):
@@ -230,6 +233,59 @@ async def test_a_verification_that_is_canceled_while_its_approval_waits_stays_ca
         shown = opened.verifications._records.read(verification.id, record)
         assert (verdict, shown.status) == (Verdict.CANCELED, Status.CANCELED)
         assert await opened.verdict(verification, "111111") is Verdict.CANCELED
+
+
+async def test_an_approval_reads_as_pending_until_the_replicas_have_it(stores):
+    """While a request waits to be told, nobody reads `approved`: neither in vain, nor before it is told."""
+    verification = await stores.sent()
+    read = []
+
+    async def note(step):
+        read.append((step, await status(stores, verification)))
+
+    for late in (("tell",), ()):
+        async with waiting(stores, late=late) as opened:
+            opened.scripts.while_waiting = note
+            check = opened.check(verification, "111111")
+            await (refused(check) if late else check)
+    assert read == [("tell", Status.PENDING)] * 2
+    assert await status(stores, verification) is Status.APPROVED
+
+
+async def test_an_approval_of_a_process_that_was_killed_reads_as_approved_later(stores):
+    """It was told, but not shown: a repeat of its Idempotency-Key shows it, or time does; nobody else is told."""
+    repeated, left = await stores.sent(), await stores.sent()
+    async with waiting(stores) as opened:
+        token = opened.scripts.fields.key("check", "k1")
+        for verification in (repeated, left):
+            await stores.under(waits_for_replicas=True).check(verification, "111111", idempotency_key="k1")
+            await opened.verifications._wait("tell", verification.id, [token, "killed"])
+            assert await status(stores, verification) is Status.PENDING
+            assert await opened.verdict(verification, "111111") is Verdict.USED
+        assert await opened.verdict(repeated, "111111", idempotency_key="k1") is Verdict.APPROVED
+        assert await status(stores, repeated) is Status.APPROVED
+        by, told_ms = stores.raw(left).get("told").rsplit("|", 1)
+        stores.raw(left).set("told", f"{by}|{int(told_ms) - 2 * MINUTE_MS}")
+        assert await status(stores, left) is Status.APPROVED
+
+
+async def test_what_is_shown_is_not_taken_back_and_what_was_taken_back_is_not_shown(stores):
+    """Of two requests with one key, the one that fails cannot undo what the other was told, nor be told with it."""
+    shown, undone = await stores.sent(), await stores.sent()
+    async with waiting(stores) as opened:
+        run, show = opened.verifications._wait, opened.verifications._show
+        token = opened.scripts.fields.key("check", "k1")
+        for verification in (shown, undone):
+            await stores.under(waits_for_replicas=True).check(verification, "111111", idempotency_key="k1")
+            for each in ("first", "second"):
+                await run("tell", verification.id, [token, each])
+        await show(shown.id, [token, "first"])
+        await opened.verifications._take_back(shown.id, [token, "second"])
+        assert await status(stores, shown) is Status.APPROVED
+        await opened.verifications._take_back(undone.id, [token, "second"])
+        await refused(show(undone.id, [token, "first"]))
+        assert await status(stores, undone) is Status.PENDING
+        assert await opened.verdict(undone, "111111", idempotency_key="k1") is Verdict.APPROVED
 
 
 async def test_a_repeated_key_waits_too_and_is_told_only_if_nobody_else_was(stores):

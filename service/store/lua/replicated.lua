@@ -5,13 +5,14 @@
 -- itself that this node is the one that has what the caller asks about.
 --
 -- KEYS   1 verification   2 marker   3 stats
--- ARGV   1 'look' | 'tell' | 'take_back'   2 look: how many sends there must be
+-- ARGV   1 'look' | 'tell' | 'take_back' | 'show'   2 look: how many sends there must be
 --        else: 2 token of the Idempotency-Key, or ''   3 a random text that this try alone has
 -- answer {'look'} the record is here
 --        | {'tell', 'approved', nil} this request, and no other, may be told, once the replicas have it; a repeat with the
 --          same token may be told too
 --        | {'tell', other verdict, record as shown.lua shows it}
 --        | {'take_back', …} nobody was told: the approval waits again
+--        | {'show', …} the approval may be shown, and is not taken back any more; else {'lost'}
 --        | {'lost'} this node does not have what was written: it was replaced, or the record has expired
 --        | {'newer_format'}
 -- atomic of any number of requests that wait for one approval, one is told, and the repeats of its Idempotency-Key.
@@ -20,10 +21,11 @@
 --
 --   A  check.lua     status pending, mark: send 1
 --   A  SET marker    the replicas have it, and so the mark, if this is the node that ran check.lua: 'tell' finds out
---   A  tell          status approved, told: a; the replicas do not have this, so A is answered 503
+--   A  tell          status approved, told: a, shown as pending; the replicas do not have this, so A is answered 503
 --   A  take_back     status pending, mark: send 1
 --   B  check.lua     the same code: approved, at no cost
---   B  SET, tell     status approved, told: b; the replicas have this, so B is told
+--   B  SET, tell     status approved, told: b; the replicas have this
+--   B  show          the mark is removed: everybody reads `approved`, and B is told
 --
 -- If the node fails after A's 'tell', the next primary has either the mark, so that B may be told, or a's token. Then only a
 -- repeat with A's Idempotency-Key is told of it.
@@ -45,20 +47,27 @@ if step == 'look' then
 end
 
 local told, verdict, becomes = record[FIELD.told] or '', 'approved', nil
-if step == 'take_back' then
-  if told ~= token .. '|' .. try then return {'lost'} end
+local by_this_key = token ~= '' and string.sub(told, 1, #token + 1) == token .. '|'
+local by_this_try = string.match(told, '^(.*)|%d+$') == token .. '|' .. try
+local tells = token .. '|' .. try .. '|' .. string.format('%d', now_ms)
+if step == 'show' then
+  if state ~= 'approved' or marked and not by_this_key and not by_this_try then return {'lost'} end
+  redis.call('HDEL', KEYS[1], FIELD.unreplicated)
+elseif step == 'take_back' then
+  if not marked or not by_this_try then return {'lost'} end
   becomes = 'pending'
   redis.call('HSET', KEYS[1], FIELD.status, becomes, FIELD.told, '')
 elseif state == 'pending' and marked then
   becomes = 'approved'
-  redis.call('HSET', KEYS[1], FIELD.status, becomes, FIELD.told, token .. '|' .. try)
+  redis.call('HSET', KEYS[1], FIELD.status, becomes, FIELD.told, tells)
 elseif state == 'pending' then
   return {'lost'}
-elseif token ~= '' and string.sub(told, 1, #token + 1) == token .. '|' then
-  redis.call('HSET', KEYS[1], FIELD.told, token .. '|' .. try)  -- so that no earlier try takes it back
+elseif marked and by_this_key then
+  redis.call('HSET', KEYS[1], FIELD.told, tells)  -- so that no earlier try takes it back
 else
   mark()
-  if state ~= 'approved' or marked then  -- else a process that does not wait has told this very request
+  -- Else this very request was told: by a repeat, or by a process that does not wait.
+  if state ~= 'approved' or marked or told ~= '' and not by_this_key then
     verdict = ({approved = 'used', canceled = 'canceled'})[state] or 'locked'
   end
 end

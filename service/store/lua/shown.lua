@@ -10,9 +10,17 @@ local function read_record(key)
   return record
 end
 
+-- How long at most a request waits to be told of an approval, and tries to take it back (`store/replication.py`).
+local TELLING_MS = 120 * 1000
+
 local function shown(now_ms, record)
+  local status = record[FIELD.status]
+  if record[FIELD.unreplicated] and status == 'approved' then
+    local told_ms = tonumber(string.match(record[FIELD.told] or '', '|(%d+)$'))
+    if told_ms and now_ms < told_ms + TELLING_MS then status = 'pending' end
+  end
   local answer = {
-    now_ms, record[FIELD.status], tonumber(record[FIELD.sends]), tonumber(record[FIELD.newest]) or false, record[FIELD.number],
+    now_ms, status, tonumber(record[FIELD.sends]), tonumber(record[FIELD.newest]) or false, record[FIELD.number],
     SHOWN.state,
     SHOWN.request,
   }
