@@ -144,7 +144,7 @@ class ReplicatedVerifications(RedisVerifications):
 
     async def _show(self, verification_id: str, steps: Sequence[str]) -> None:
         """Let everybody read that a verification is approved. Raises `StoreUnavailable` if it was taken back."""
-        [answer] = (await self._scripts.run("replicated", _keys(verification_id), ["show", *steps]))[:1]
+        [answer] = await self._scripts.run("replicated", _keys(verification_id), ["show", *steps])
         if answer != b"show":
             raise self._not_replicated("show")
 

@@ -12,7 +12,7 @@
 --          same token may be told too
 --        | {'tell', other verdict, record as shown.lua shows it}
 --        | {'take_back', …} nobody was told: the approval waits again
---        | {'show', …} the approval may be shown, and is not taken back any more; else {'lost'}
+--        | {'show'} the approval may be shown, and is not taken back any more; else {'lost'}
 --        | {'lost'} this node does not have what was written: it was replaced, or the record has expired
 --        | {'newer_format'}
 -- atomic of any number of requests that wait for one approval, one is told, and the repeats of its Idempotency-Key.
@@ -36,6 +36,21 @@
 local MARKER_MS = 60 * 1000
 
 local step, token, try = ARGV[1], ARGV[2], ARGV[3]
+
+-- Whether a request of the same key was told, and whether this very try was.
+local function who_was_told(told)
+  local is_of_key = token ~= '' and string.sub(told, 1, #token + 1) == token .. '|'
+  return is_of_key, string.match(told, '^(.*)|%d+$') == token .. '|' .. try
+end
+
+if step == 'show' then  -- it follows each approval, so it reads no more than it needs
+  local status, mark, told = unpack(redis.call('HMGET', KEYS[1], FIELD.status, FIELD.unreplicated, FIELD.told))
+  local by_this_key, by_this_try = who_was_told(told or '')
+  if status ~= 'approved' or mark and not by_this_key and not by_this_try then return {'lost'} end
+  redis.call('HDEL', KEYS[1], FIELD.unreplicated)
+  return {step}
+end
+
 local record = read_record(KEYS[1])
 local state, marked = record[FIELD.status], record[FIELD.unreplicated]
 if not state then return {'lost'} end
@@ -47,13 +62,9 @@ if step == 'look' then
 end
 
 local told, verdict, becomes = record[FIELD.told] or '', 'approved', nil
-local by_this_key = token ~= '' and string.sub(told, 1, #token + 1) == token .. '|'
-local by_this_try = string.match(told, '^(.*)|%d+$') == token .. '|' .. try
+local by_this_key, by_this_try = who_was_told(told)
 local tells = token .. '|' .. try .. '|' .. string.format('%d', now_ms)
-if step == 'show' then
-  if state ~= 'approved' or marked and not by_this_key and not by_this_try then return {'lost'} end
-  redis.call('HDEL', KEYS[1], FIELD.unreplicated)
-elseif step == 'take_back' then
+if step == 'take_back' then
   if not marked or not by_this_try then return {'lost'} end
   becomes = 'pending'
   redis.call('HSET', KEYS[1], FIELD.status, becomes, FIELD.told, '')
