@@ -46,8 +46,8 @@ end
 if rank > known_rank then
   changes[#changes + 1] = SEND.status .. send
   changes[#changes + 1] = status
-  local arrived, arrived_in = '^[34][dr]', ''
-  if string.find(status, arrived) and not string.find(known_status or '', arrived) then
+  local arrived_in = ''
+  if arrives(known_status or '', status) then
     arrived_in = ':' .. slot_of(now_ms - tonumber(record[SEND.sent_at_ms .. send]))
   end
   count(KEYS[4], string.sub(status, 2) .. ':' .. country .. ':' .. channel .. arrived_in)

@@ -105,6 +105,9 @@ local function log_unconverted(verification_key, record, send)
   redis.call('EXPIRE', key, HOURS_TTL_SECONDS)
 end
 
+-- Whether a message arrives by this: from one delivery status to another, as records hold them.
+local function arrives(was, is) return string.find(is, '^[34][dr]') and not string.find(was, '^[34][dr]') end
+
 local function move(verification_key, record, send, from, to)
   if from.labels == to.labels then
     add(to.key, to.labels .. '|' .. from.state .. '>' .. to.state, 1)
@@ -114,7 +117,7 @@ local function move(verification_key, record, send, from, to)
     if from.state ~= FRESH then add(to.key, from.labels .. '|' .. from.state, -1) end
     if to.state ~= FRESH then add(to.key, to.labels .. '|' .. to.state, 1) end
   end
-  if string.find(to.state, '^[34][dr]') and not string.find(from.state, '^[34][dr]') then
+  if arrives(from.state, to.state) then
     add(to.key, to.labels .. '|t' .. slot_of(now_ms - tonumber(record[SEND.sent_at_ms .. send])), 1)
   end
 end
