@@ -10,10 +10,9 @@ The budget applies with 128 connections, which keep a worker busy. With 64, meas
 into a few writes, so that on two cores target and Redis wait for each other.
 """
 
-import argparse
 from contextlib import ExitStack
 
-from checking import CONNECTIONS, as_rows, run_checks
+from checking import CONNECTIONS, as_rows, read_options, run_checks
 from paired import alternate
 from pending import forget_all
 from results import Budget, save
@@ -27,13 +26,7 @@ MOST_PER_SECOND = {"service": 30_000, "plain": 12_000, "ceiling": 30_000}
 
 def main():
     """Measure one worker under a full load and under half of it, then two workers."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=int, default=3)
-    parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds: a first impression")
-    options = parser.parse_args()
-    if options.quick:
-        options.rounds, options.seconds = 2, 1
+    options = read_options(__doc__)
     both = {"service": service, "plain": plain}
     single = compare(options, both | {"ceiling": ceiling}, workers=1, connections=MANY)
     few = compare(options, both, workers=1, connections=FEW)

@@ -7,12 +7,11 @@ was told. The replicas run on the same machine, and take CPU time from both. Wit
 wait, so that its median is the latency that waiting adds; with many the throughput shows what the waits cost together.
 """
 
-import argparse
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
-from checking import as_rows, run_checks
+from checking import as_rows, read_options, run_checks
 from paired import alternate
 from pending import forget_all
 from results import save
@@ -26,13 +25,7 @@ MOST_PER_SECOND = 15_000
 
 def main():
     """Measure checks one after another, and under load."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=int, default=3)
-    parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds: a first impression")
-    options = parser.parse_args()
-    if options.quick:
-        options.rounds, options.seconds = 2, 1
+    options = read_options(__doc__)
     measured = {connections: compare(options, connections) for connections in (1, 32, 128)}
     ratios = {}
     for connections, compared in measured.items():

@@ -4,6 +4,7 @@ Every check has the right code of its own pending verification, so every check a
 approvals, too, so that a run with other responses fails.
 """
 
+import argparse
 from dataclasses import asdict, dataclass
 
 from pending import approved_count, make_pending, verify_requests
@@ -28,6 +29,18 @@ class Checks:
         speed = f"{self.per_second:7,.0f} checks/s   p50 {self.p50_us / 1000:5.1f} p99 {self.p99_us / 1000:5.1f} ms"
         cost = f"target {self.target_cpu_us:4.0f}, Redis {self.redis_cpu_us:3.0f}, wrk {self.generator_cpu_us:3.0f}"
         return f"{speed}   CPU us a check: {cost}"
+
+
+def read_options(docstring):
+    """Read the options of a bench that compares such runs: `rounds`, and the `seconds` of each."""
+    parser = argparse.ArgumentParser(description=docstring.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=int, default=3)
+    parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds: a first impression")
+    options = parser.parse_args()
+    if options.quick:
+        options.rounds, options.seconds = 2, 1
+    return options
 
 
 def run_checks(target, redis_url, *, seconds, most_per_second, connections=CONNECTIONS):
