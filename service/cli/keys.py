@@ -72,15 +72,7 @@ def create_key(
         known = {each.name: each for each in read_api_keys(await store.api_keys()).values()}
         if name in known:
             refuse(f"a key named {name!r} exists already; revoke it or choose another name")
-        replaced = _replaced(owner, known)
-        made = kept
-        if replaced is not None:
-            made = replace(kept, owner=replaced.owner, look=_merged(replaced.look, look))
-        elif owner not in {None, name} and not new_owner:
-            refuse(
-                f"no key has the owner {owner!r}; see otp-service keys list. If all its keys are revoked, or it is "
-                "new, add --new-owner"
-            )
+        made = _in_place_of(owner, kept, known, may_be_new=new_owner)
         await store.add(made.digest, made.particulars)
         return ""
 
@@ -95,10 +87,21 @@ def create_key(
         refuse(f"the key could not be shown, so it was revoked: {why}")
 
 
-def _replaced(owner: str | None, known: Mapping[str, ApiKey]) -> ApiKey | None:
-    """Find the key that is replaced: that of this name, or else, as it may be revoked, the newest of this owner."""
-    of_owner = [key for key in known.values() if key.owner == owner]
-    return known.get(owner or "") or max(of_owner, key=lambda key: key.created_at, default=None)
+def _in_place_of(owner: str | None, key: ApiKey, known: Mapping[str, ApiKey], *, may_be_new: bool) -> ApiKey:
+    """Give a new key the owner and the look of the key that it replaces.
+
+    That is the one of this name, or else, as it may be revoked, the newest of this owner.
+    """
+    of_owner = [each for each in known.values() if each.owner == owner]
+    replaced = known.get(owner or "") or max(of_owner, key=lambda each: each.created_at, default=None)
+    if replaced is not None:
+        return replace(key, owner=replaced.owner, look=_merged(replaced.look, key.look))
+    if owner not in {None, key.name} and not may_be_new:
+        refuse(
+            f"no key has the owner {owner!r}; see otp-service keys list. If all its keys are revoked, or it is "
+            "new, add --new-owner"
+        )
+    return key
 
 
 def _show(key: str) -> str | None:
