@@ -134,13 +134,13 @@ class ReplicatedVerifications(RedisVerifications):
         await self._replicas_follow(partition_of(verification_id))
         steps = [token, secrets.token_hex(8)]
         try:
-            verdict, record = await self._wait("tell", verification_id, steps)
+            verdict, *record = await self._wait("tell", verification_id, steps)
         except StoreUnavailable:
             await self._take_back(verification_id, steps)
             raise
-        if record is None:
+        if not record:
             await self._show(verification_id, steps)
-        return _VERDICTS[verdict], record
+        return _VERDICTS[verdict], record[0] if record else None
 
     async def _show(self, verification_id: str, steps: Sequence[str]) -> None:
         """Let everybody read that a verification is approved. Raises `StoreUnavailable` if it was taken back."""
@@ -197,5 +197,4 @@ class ReplicatedVerifications(RedisVerifications):
 
 def _keys(verification_id: str) -> list[str]:
     partition = partition_of(verification_id)
-    marker, stats = redis_keys.replication_marker(partition), redis_keys.stats(partition)
-    return [redis_keys.verification(verification_id), marker, stats]
+    return [redis_keys.verification(verification_id), redis_keys.replication_marker(partition)]

@@ -123,7 +123,7 @@ async def test_an_approval_that_is_not_replicated_stays_pending_and_is_repeated_
         read = await stores.read(verification)
         assert (read.status, read.attempts, read.sends[0].feedback) == (Status.PENDING, 1, Feedback.PENDING)
         assert await late.verdict(verification, "000000") is Verdict.WRONG_CODE
-        assert await approvals(stores) == 0
+        assert await approvals(stores) == 1
     async with waiting(stores) as opened:
         result = await opened.check(verification, "111111")
         assert (result.verdict, result.verification.status) == (Verdict.APPROVED, Status.APPROVED)
@@ -288,6 +288,27 @@ async def test_what_is_shown_is_not_taken_back_and_what_was_taken_back_is_not_sh
         assert await opened.verdict(undone, "111111", idempotency_key="k1") is Verdict.APPROVED
 
 
+async def test_only_the_request_that_has_an_approval_shows_it_or_takes_it_back(stores):
+    """Another request's step changes nothing; what was never approved is neither told nor shown."""
+    approved, guessed = await stores.sent(), await stores.sent()
+    canceled, locked = await stores.sent(), await stores.sent()
+    await stores.verifications.cancel(canceled.id)
+    for _ in range(stores.policy.max_attempts):
+        await stores.check(locked, "000000")
+    async with waiting(stores) as opened:
+        tell, show = opened.verifications._wait, opened.verifications._show
+        await stores.under(waits_for_replicas=True).check(approved, "111111")
+        await tell("tell", approved.id, ["", "first"])
+        await refused(show(approved.id, ["", "second"]))
+        await opened.verifications._take_back(approved.id, ["", "second"])
+        assert await status(stores, approved) is Status.PENDING
+        await show(approved.id, ["", "first"])
+        assert await status(stores, approved) is Status.APPROVED
+        await refused(show(guessed.id, ["", "first"]))
+        for ended, verdict in ((canceled, Verdict.CANCELED), (locked, Verdict.LOCKED)):
+            assert (await opened.verifications._tell(ended.id, ""))[0] is verdict
+
+
 async def test_a_repeated_key_waits_too_and_is_told_only_if_nobody_else_was(stores):
     """A repeat of the Idempotency-Key is approved, as often as it comes, unless another request was told."""
     mine, lost = await stores.sent(), await stores.sent()
@@ -317,23 +338,36 @@ async def test_a_new_key_of_a_repeat_is_known_from_then_on(stores):
     assert (await stores.read(verification)).attempts == 1
 
 
-async def test_a_send_is_counted_as_approved_while_somebody_is_told_so(stores):
-    """The report's counters move with the status: there when a request is told, and back when it was in vain."""
+async def test_a_send_is_counted_as_approved_once_however_often_its_code_is_repeated(stores):
+    """The report and the metrics count the approval when the code is typed, not when the replicas have it."""
     verification = await stores.sent()
 
-    def converted():
+    async def converted():
         [row] = counted(stores).values()
-        return {state.rpartition(".")[2]: count for state, count in row.items() if ".c" in state}
+        states = {state.rpartition(".")[2]: count for state, count in row.items() if ".c" in state}
+        return states, await approvals(stores)
 
-    async with waiting(stores, replicas=1) as late:
-        await refused(late.check(verification, "111111"))
-        assert converted() == {"p": 1}
-    async with waiting(stores, late=("tell",)) as late:
-        await refused(late.check(verification, "111111"))
-        assert converted() == {"p": 1}
+    for late in ({"replicas": 1}, {"late": ("tell",)}):
+        async with waiting(stores, **late) as in_vain:
+            await refused(in_vain.check(verification, "111111"))
+            assert await converted() == ({"a": 1}, 1)
     async with waiting(stores) as opened:
         assert await opened.verdict(verification, "111111") is Verdict.APPROVED
-        assert converted() == {"a": 1}
+        assert await opened.verdict(verification, "111111") is Verdict.USED
+        assert await converted() == ({"a": 1}, 1)
+
+
+async def test_a_guess_at_an_approval_that_waits_moves_no_counter_to_pending(stores):
+    """Wrong codes, and a cancel, move the send from approved to what the record says then."""
+    verification = await stores.sent()
+    async with waiting(stores, replicas=1) as late:
+        await refused(late.check(verification, "111111"))
+        assert await late.verdict(verification, "000000") is Verdict.WRONG_CODE
+        [row] = counted(stores).values()
+        assert {state: count for state, count in row.items() if ".c" in state} == {"1q.c0.a": 1}
+    await stores.verifications.cancel(verification.id)
+    [row] = counted(stores).values()
+    assert {state: count for state, count in row.items() if ".c" in state} == {"1q.c0.c": 1}
 
 
 async def test_a_later_code_is_approved_and_counted(stores):
@@ -347,18 +381,19 @@ async def test_a_later_code_is_approved_and_counted(stores):
 
 
 async def test_what_other_processes_decide_meanwhile_is_told(stores):
-    """An approval, or the end of the attempts, by a process that does not wait: nobody else is told `approved`."""
-    used, locked = await stores.sent(), await stores.sent()
+    """Once a process that does not wait has approved, nobody else is; guesses at it end no approval that waits."""
+    used, guessed = await stores.sent(), await stores.sent()
     keyed = {"idempotency_key": "k1"}
     async with waiting(stores, replicas=1) as late:
-        for verification in (used, locked):
+        for verification in (used, guessed):
             await refused(late.check(verification, "111111", **keyed))
     await stores.check(used, "111111")
     for _ in range(4):
-        await stores.check(locked, "000000")
+        await stores.check(guessed, "000000")
     async with waiting(stores) as opened:
         assert await opened.verdict(used, "111111", **keyed) is Verdict.USED
-        assert await opened.verdict(locked, "111111", **keyed) is Verdict.LOCKED
+        assert await opened.verdict(guessed, "111111", **keyed) is Verdict.APPROVED
+        assert await opened.verdict(guessed, "111111") is Verdict.USED
 
 
 async def test_every_step_writes_before_the_replicas_are_waited_for(stores):

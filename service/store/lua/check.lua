@@ -80,8 +80,8 @@ if idempotency_field ~= '' then
 end
 
 -- Approved already, but nobody was told: the same secret waits for the replicas again.
-local marked = waits and state == 'pending' and record[FIELD.unreplicated]
-if marked and (not matching or matching == 'matched') and (tag_asked == '' or tag_asked == tag)
+local marked = state == 'pending' and record[FIELD.unreplicated]
+if waits and marked and (not matching or matching == 'matched') and (tag_asked == '' or tag_asked == tag)
   and (purpose_asked == '' or purpose_asked == (record[FIELD.purpose] or DEFAULT.purpose)) then
   local sent_ms = tonumber(record[SEND.sent_at_ms .. marked])
   for place = 1, #digests, DIGEST_BYTES do
@@ -230,6 +230,8 @@ end
 if is_moved then
   local funnel_prefix = string.sub(KEYS[1], 1, 8) .. 'funnel:'  -- the keys of its partition
   local typed_send, was, is = tonumber(send), string.sub(state, 1, 1), string.sub(record[FIELD.status], 1, 1)
+  if marked then was = 'a' end
+  if is == 'p' and (marked or verdict == 'approved') then is = 'a' end
   for number = 1, tonumber(record[FIELD.sends]) do
     local send = number == 1 and '1' or tostring(number)  -- a text: Lua would write a number anew in each name
     --@include counted_as.lua
@@ -250,10 +252,9 @@ if is_moved then
     log_unconverted(KEYS[1], record, send)
   end
 end
--- An approval that waits is counted once somebody may be told of it.
 if verdict ~= 'approved' then
   count(KEYS[4], 'check:' .. verdict)
-elseif not waits then
+elseif not marked then
   count(KEYS[4], 'approved:' .. country .. ':' .. channel .. (is_moved and ':' .. string.sub(outcome, 2) or ''))
 end
 return {'checked', verdict, enqueued, 0, shown(now_ms, record)}

@@ -16,8 +16,9 @@
 --   ^<action>  when the last code of these sends ends (s)
 --
 -- state: the first two letters of the delivery status (3x: refused), error code.what was typed.first letter of the status, as in
--- `3d.c8.a`. Typed: c<slot> approved, after how long; l the right secret, not approved; w wrong ones only; - nothing. Only check.lua
--- changes what was typed, and writes it to the record; as it runs most often, it counts that itself.
+-- `3d.c8.a`. An approval that waits for replicas is counted as one: the secret was typed, and the message converted. Typed:
+-- c<slot> approved, after how long; l the right secret, not approved; w wrong ones only; - nothing. Only check.lua changes what
+-- was typed, and writes it to the record; as it runs most often, it counts that itself.
 -- slot: the least whole number for which 2^(slot/2) seconds are not less than the time.
 
 local HOURS_TTL_SECONDS, DAYS_TTL_SECONDS = 35 * 86400, 400 * 86400
@@ -53,7 +54,9 @@ local FRESH = '0u.-.p'
 -- The hash of a send, its labels and its state.
 local function place_of(record, send)
   --@include counted_as.lua
-  return {key = sent_key, labels = labels, state = delivery .. '.' .. typed .. '.' .. string.sub(record[FIELD.status] or 'p', 1, 1)}
+  local status = string.sub(record[FIELD.status] or 'p', 1, 1)
+  if status == 'p' and record[FIELD.unreplicated] then status = 'a' end
+  return {key = sent_key, labels = labels, state = delivery .. '.' .. typed .. '.' .. status}
 end
 
 local function slot_of(ms) return math.max(0, math.ceil(2 * math.log(ms / 1000) / math.log(2))) end

@@ -4,11 +4,11 @@
 -- WAIT counts only what its own connection wrote, so every step writes: the marker, if nothing else. It finds by the record
 -- itself that this node is the one that has what the caller asks about.
 --
--- KEYS   1 verification   2 marker   3 stats
+-- KEYS   1 verification   2 marker
 -- ARGV   1 'look' | 'tell' | 'take_back' | 'show'   2 look: how many sends there must be
 --        else: 2 token of the Idempotency-Key, or ''   3 a random text that this try alone has
 -- answer {'look'} the record is here
---        | {'tell', 'approved', nil} this request, and no other, may be told, once the replicas have it; a repeat with the
+--        | {'tell', 'approved'} this request, and no other, may be told, once the replicas have it; a repeat with the
 --          same token may be told too
 --        | {'tell', other verdict, record as shown.lua shows it}
 --        | {'take_back', …} nobody was told: the approval waits again
@@ -37,59 +37,44 @@ local MARKER_MS = 60 * 1000
 
 local step, token, try = ARGV[1], ARGV[2], ARGV[3]
 
--- Whether a request of the same key was told, and whether this very try was.
-local function who_was_told(told)
-  local is_of_key = token ~= '' and string.sub(told, 1, #token + 1) == token .. '|'
-  return is_of_key, string.match(told, '^(.*)|%d+$') == token .. '|' .. try
+local function mark() redis.call('SET', KEYS[2], '', 'PX', MARKER_MS) end
+
+local status, marked, told, format, sends =
+  unpack(redis.call('HMGET', KEYS[1], FIELD.status, FIELD.unreplicated, FIELD.told, FIELD.format, FIELD.sends))
+if not status then return {'lost'} end
+if tonumber(format) > FORMAT_VERSION then return {'newer_format'} end
+
+if step == 'look' then
+  mark()
+  return {tonumber(sends) < tonumber(ARGV[2]) and 'lost' or 'look'}
 end
 
-if step == 'show' then  -- it follows each approval, so it reads no more than it needs
-  local status, mark, told = unpack(redis.call('HMGET', KEYS[1], FIELD.status, FIELD.unreplicated, FIELD.told))
-  local by_this_key, by_this_try = who_was_told(told or '')
-  if status ~= 'approved' or mark and not by_this_key and not by_this_try then return {'lost'} end
+-- Whether a request of the same key was told, and whether this very try was.
+told = told or ''
+local by_this_key = token ~= '' and string.sub(told, 1, #token + 1) == token .. '|'
+local by_this_try = string.match(told, '^(.*)|%d+$') == token .. '|' .. try
+
+if step == 'show' then
+  if status ~= 'approved' or marked and not by_this_key and not by_this_try then return {'lost'} end
   redis.call('HDEL', KEYS[1], FIELD.unreplicated)
+  return {step}
+elseif step == 'take_back' then
+  if not marked or not by_this_try then return {'lost'} end
+  redis.call('HSET', KEYS[1], FIELD.status, 'pending', FIELD.told, '')
   return {step}
 end
 
-local record = read_record(KEYS[1])
-local state, marked = record[FIELD.status], record[FIELD.unreplicated]
-if not state then return {'lost'} end
-if tonumber(record[FIELD.format]) > FORMAT_VERSION then return {'newer_format'} end
-local function mark() redis.call('SET', KEYS[2], '', 'PX', MARKER_MS) end
-if step == 'look' then
-  mark()
-  return {tonumber(record[FIELD.sends]) < tonumber(ARGV[2]) and 'lost' or 'look'}
-end
-
-local told, verdict, becomes = record[FIELD.told] or '', 'approved', nil
-local by_this_key, by_this_try = who_was_told(told)
 local tells = token .. '|' .. try .. '|' .. string.format('%d', now_ms)
-if step == 'take_back' then
-  if not marked or not by_this_try then return {'lost'} end
-  becomes = 'pending'
-  redis.call('HSET', KEYS[1], FIELD.status, becomes, FIELD.told, '')
-elseif state == 'pending' and marked then
-  becomes = 'approved'
-  redis.call('HSET', KEYS[1], FIELD.status, becomes, FIELD.told, tells)
-elseif state == 'pending' then
+if marked and status == 'pending' then
+  redis.call('HSET', KEYS[1], FIELD.status, 'approved', FIELD.told, tells)
+  return {step, 'approved'}
+elseif status == 'pending' then
   return {'lost'}
 elseif marked and by_this_key then
   redis.call('HSET', KEYS[1], FIELD.told, tells)  -- so that no earlier try takes it back
-else
-  mark()
-  -- Else this very request was told: by a repeat, or by a process that does not wait.
-  if state ~= 'approved' or marked or told ~= '' and not by_this_key then
-    verdict = ({approved = 'used', canceled = 'canceled'})[state] or 'locked'
-  end
+  return {step, 'approved'}
 end
-if becomes then
-  local funnel_prefix = string.sub(KEYS[1], 1, 8) .. 'funnel:'  -- the keys of its partition
-  --@include funnel.lua
-  count_changes(KEYS[1], record, {FIELD.status, becomes})  -- in the copy of the record too
-  -- Once, also if it was taken back in between: a counter that falls looks like one that was reset.
-  if not record[FIELD.told] then
-    local slot = record[FIELD.is_test] and '' or ':' .. string.sub(record[SEND.outcome .. marked], 2)
-    count(KEYS[3], 'approved:' .. record[FIELD.country] .. ':' .. (record[SEND.channel .. marked] or DEFAULT.channel) .. slot)
-  end
-end
-return {step, verdict, verdict ~= 'approved' and shown(now_ms, record)}
+mark()
+-- This very request was told already: by a repeat, or by a process that does not wait.
+if status == 'approved' and not marked and (told == '' or by_this_key) then return {step, 'approved'} end
+return {step, ({approved = 'used', canceled = 'canceled'})[status] or 'locked', shown(now_ms, read_record(KEYS[1]))}
