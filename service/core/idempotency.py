@@ -5,8 +5,10 @@ kept for 24 h, sealed. If the first request died unanswered (its lease ran out),
 verification, whose send may be `unknown`. A claim can change only its own state: a request that was taken over and
 still runs changes nothing. (IETF draft "The Idempotency-Key HTTP Header Field"; Stripe keeps answers as long.)
 
-While the store fails, a claim can outlive its request. A process that knows so refuses a repeat as unavailable, not as
-`StillRunning`. Another process cannot know it.
+A request that failed, certainly sent nothing and cannot take its send back now abandons its claim: a repeat, in any
+process, takes it over at once, and takes that send back first. If the store of the claim itself fails, the claim
+outlives its request until a step in the background reaches it. For one lease after such a failure a process refuses
+repeats as unavailable instead of `StillRunning`, which it cannot know.
 """
 
 import secrets
@@ -22,10 +24,10 @@ from service.core.retrying import Retries, Step
 from service.core.sending import MessageRefused
 from service.core.store_health import UNREADABLE, StoreFault, StoreUnavailable
 from service.core.verification import Verification
+from service.core.verification_store import WrittenSend
 
 # Longer than any request: three tries of 5 s at the provider, the pauses between them, and Redis before and after.
 LEASE_MS = 30_000
-_MOST_ENDED = 10_000  # about 200 bytes each
 _NOT_RELEASED = "idempotency_key_not_released"
 
 
@@ -67,12 +69,20 @@ class Repeatable:
 
 
 @dataclass(frozen=True, slots=True)
+class Abandoned:
+    """A claim that was taken over from a request without an answer."""
+
+    verification_id: str
+    unsent: WrittenSend | None = None  # what that request wrote, or may have, if it is known that it sent nothing
+
+
+@dataclass(frozen=True, slots=True)
 class Begun:
     """The result of claiming an Idempotency-Key: one of the three, or none of them if the key is fresh."""
 
     answer: bytes | None = None
     running_ms: int | None = None  # the rest of the lease of the request that runs
-    abandoned_id: str | None = None
+    abandoned: Abandoned | None = None
 
 
 class IdempotencyStore(Protocol):
@@ -94,6 +104,9 @@ class IdempotencyStore(Protocol):
     async def withdraw(self, key: str, *, fence: str) -> None:
         """Return a claim to its state before: abandoned, and to be taken over at once, or never made."""
 
+    async def abandon(self, key: str, *, fence: str, unsent: WrittenSend) -> None:
+        """Let the next request take a claim over at once, and tell it of a send that was certainly not sent."""
+
 
 class Idempotency:
     """Claims keys and keeps answers. While the store is away, claims are given back in the background."""
@@ -103,15 +116,14 @@ class Idempotency:
         self._keyring = keyring
         self._retries = retries
         self._event_log = event_log
-        # By tag, oldest first: failed requests whose claim may still be held, until when, and what failed.
-        self._ended: dict[str, tuple[float, StoreFault]] = {}
+        self._failed: tuple[float, StoreFault] | None = None  # when a step failed last, and why
 
     def key(self, *, scope: str, key: str, content: bytes) -> IdempotencyKey:
         """Make a key: `scope` is the caller and the route, so that callers share none; `content` is the request."""
         return IdempotencyKey(self._keyring.idempotency_tag(scope, key), self._keyring.fingerprint(content))
 
-    async def begin(self, key: IdempotencyKey | None, verification_id: str) -> str | None:
-        """Claim a key; return the id of a verification whose first request died unanswered, or None if it is fresh.
+    async def begin(self, key: IdempotencyKey | None, verification_id: str) -> Abandoned | None:
+        """Claim a key; return what a request without an answer has left, or None if the key is fresh.
 
         Raises `KeptAnswer`, `StillRunning`, `OtherBody`, `StoreUnavailable`.
         """
@@ -126,27 +138,15 @@ class Idempotency:
                 lease_ms=LEASE_MS,
             )
         except StoreUnavailable as away:  # the claim may have been made
-            self.note_ended(key, away.fault)
-            self._do_later(partial(self._store.withdraw, key.tag, fence=key.fence), _NOT_RELEASED)
+            self._do_later(away, partial(self._store.withdraw, key.tag, fence=key.fence), _NOT_RELEASED)
             raise
         if begun.answer is not None:
             raise KeptAnswer(self._opened(key, begun.answer))
         if begun.running_ms is not None:
-            if key.tag in self._ended:
-                raise StoreUnavailable("an earlier request with this key is not undone yet", self._ended[key.tag][1])
+            if self._failed is not None and time.monotonic() < self._failed[0] + LEASE_MS / 1000:
+                raise StoreUnavailable("an earlier request with this key may not be undone yet", self._failed[1])
             raise StillRunning(begun.running_ms)
-        self._ended.pop(key.tag, None)
-        return begun.abandoned_id
-
-    def note_ended(self, key: IdempotencyKey | None, fault: StoreFault) -> None:
-        """Note that the request is over, although the store holds its claim for up to a lease."""
-        if key is None:
-            return
-        now = time.monotonic()
-        self._ended.pop(key.tag, None)
-        self._ended[key.tag] = (now + LEASE_MS / 1000, fault)
-        while len(self._ended) > _MOST_ENDED or next(iter(self._ended.values()))[0] < now:
-            del self._ended[next(iter(self._ended))]
+        return begun.abandoned
 
     def _opened(self, key: IdempotencyKey, sealed: bytes) -> bytes:
         try:
@@ -158,26 +158,31 @@ class Idempotency:
         """Keep the answer for 24 h, in the background when the store is away. Raises nothing."""
         if key is not None:
             sealed = self._keyring.seal(key.tag, answer)
-            await self._do(key, partial(self._store.finish, key.tag, fence=key.fence, answer=sealed), "answer_not_kept")
+            await self._do(partial(self._store.finish, key.tag, fence=key.fence, answer=sealed), "answer_not_kept")
 
     async def release(self, key: IdempotencyKey | None) -> None:
         """Forget the key: the request failed, and a repeat may succeed. Raises nothing."""
         if key is not None:
-            await self._do(key, partial(self._store.release, key.tag, fence=key.fence), _NOT_RELEASED)
+            await self._do(partial(self._store.release, key.tag, fence=key.fence), _NOT_RELEASED)
 
     async def withdraw(self, key: IdempotencyKey | None) -> None:
         """Return the key to its state before, because it is not known what a dead request has sent. Raises nothing."""
         if key is not None:
-            await self._do(key, partial(self._store.withdraw, key.tag, fence=key.fence), _NOT_RELEASED)
+            await self._do(partial(self._store.withdraw, key.tag, fence=key.fence), _NOT_RELEASED)
 
-    async def _do(self, key: IdempotencyKey, step: Step, event: str) -> None:
+    async def abandon(self, key: IdempotencyKey | None, unsent: WrittenSend) -> None:
+        """Leave the key to the next request, which takes the send back: it was certainly not sent. Raises nothing."""
+        if key is not None:
+            await self._do(partial(self._store.abandon, key.tag, fence=key.fence, unsent=unsent), _NOT_RELEASED)
+
+    async def _do(self, step: Step, event: str) -> None:
         try:
             await step()
         except StoreUnavailable as away:
-            self.note_ended(key, away.fault)
-            self._do_later(step, event)
+            self._do_later(away, step, event)
 
-    def _do_later(self, step: Step, event: str) -> None:
+    def _do_later(self, away: StoreUnavailable, step: Step, event: str) -> None:
+        self._failed = time.monotonic(), away.fault
         self._retries.add(
             step,
             for_seconds=LEASE_MS / 1000,  # after that a repeat takes the claim over

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from service.core.breaker import SendingHalted
 from service.core.channels import Channel
-from service.core.idempotency import Idempotency, IdempotencyKey, Repeatable
+from service.core.idempotency import Abandoned, Idempotency, IdempotencyKey, Repeatable
 from service.core.issue_policy import IssuePolicy
 from service.core.issue_request import IssueRequest
 from service.core.keyring import Keyring
@@ -29,7 +29,6 @@ from service.core.verification_store import (
     IdTaken,
     NewVerification,
     NotPending,
-    UnknownVerification,
     VerificationStore,
     WrittenSend,
 )
@@ -95,23 +94,24 @@ class Issuing:
         key_tag = self._limiter.key_tag(asked.caller)
         new, fixed = self._new(asked, key_tag, await self._profiles.of(key_tag, asked.owner))
         reservation = self._limiter.reservation(new, new.channel, key_tag=key_tag, is_test=new.is_test)
-        abandoned_id, refusal = await self._begin(repeatable.key, new.id, reservation.ask(), reservation)
-        abandoned = await self._abandoned(abandoned_id, repeatable.key, reservation)
+        abandoned, refusal = await self._begin(repeatable.key, new.id, reservation.ask(), reservation)
+        found = await self._undoing.left_by(abandoned, repeatable.key, reservation)
         async with self._undoing.on_failure(repeatable.key, reservation) as taken:
-            if abandoned is not None:
-                if abandoned.status is Status.FAILED:  # certainly nothing was sent: the next repeat starts anew
-                    raise ProviderUnavailable(abandoned, None)
-                await asyncio.gather(reservation.give_back(), self._keep(abandoned, repeatable))
-                return abandoned
+            if found is not None:
+                if found.status is Status.FAILED:  # certainly nothing was sent: the next repeat starts anew
+                    raise ProviderUnavailable(found, None)
+                await asyncio.gather(reservation.give_back(), self._keep(found, repeatable))
+                return found
             if refusal is not None:
                 raise await counted(self._store, refusal, new, new.channel, send_number=1)
-            if abandoned_id is not None:  # the first request failed before it wrote the record of this id
-                new = new._replace(id=abandoned_id)
+            if abandoned is not None:  # the first request failed before it wrote the record of this id
+                new = new._replace(id=abandoned.verification_id)
             secret, digests = draw(self._keyring, new, fixed)
             taken.send = WrittenSend(new.id, new.number_tag, digests[0], after=0)
             try:
                 verification = await self._store.issue(new, digests[0])
             except IdTaken:  # a repeat took this request over, and has issued
+                taken.see_late_write(abandoned)
                 await reservation.give_back()
                 return await self._store.read(new.id)
             return await self._send(verification, secret, repeatable, is_test=new.is_test)
@@ -164,7 +164,7 @@ class Issuing:
         owner: str | None,
     ) -> Verification:
         key = repeatable.key
-        abandoned_id, verification = await self._begin(
+        abandoned, verification = await self._begin(
             key, verification_id, self._store.read(verification_id, owner=owner)
         )
         # A front end counts against the key that issued the verification: otherwise it could bypass that limit.
@@ -173,8 +173,9 @@ class Issuing:
         channel = channel or verification.sends[0 if verification.further is None else -1].channel
         is_test = fixed is not None
         reservation = self._limiter.reservation(verification, channel, key_tag=key_tag, is_test=is_test)
+        verification = await self._undoing.left_by(abandoned, key, reservation) or verification
         async with self._undoing.on_failure(key, reservation) as taken:
-            if abandoned_id and key and key.tag in {send.idempotency_tag for send in verification.sends}:
+            if abandoned and key and key.tag in {send.idempotency_tag for send in verification.sends}:
                 await self._keep(verification, repeatable)
                 return verification
             if verification.status is not Status.PENDING:
@@ -186,6 +187,7 @@ class Issuing:
                     self._store, self._keyring, verification, channel, taken, fixed=fixed, key=key
                 )
             except AlreadySent as already:  # a repeat took this request over, and has sent
+                taken.see_late_write(abandoned)
                 await reservation.give_back()
                 return already.verification
             return await self._send(verification, secret, repeatable, is_test=is_test)
@@ -196,37 +198,23 @@ class Issuing:
         verification_id: str,
         beside: Coroutine[Any, Any, T],
         reservation: Reservation | None = None,
-    ) -> tuple[str | None, T]:
+    ) -> tuple[Abandoned | None, T]:
         """Claim the key and run the other step in the same round trip; if one fails, undo the other."""
         if key is None:
             return None, await beside
-        abandoned_id, result = await asyncio.gather(
+        abandoned, result = await asyncio.gather(
             self._idempotency.begin(key, verification_id), _boxed(beside), return_exceptions=True
         )
-        if isinstance(abandoned_id, BaseException):
+        if isinstance(abandoned, BaseException):
             if reservation is not None:
                 await reservation.give_back()
-            raise abandoned_id
+            raise abandoned
         if isinstance(result, BaseException):
             # The abandoned request may have sent a message: with the key released, a repeat would send a second one.
-            is_unknown = abandoned_id is not None and isinstance(result, StoreUnavailable | SendingHalted)
+            is_unknown = abandoned is not None and isinstance(result, StoreUnavailable | SendingHalted)
             await (self._idempotency.withdraw if is_unknown else self._idempotency.release)(key)
             raise result
-        return abandoned_id, result[0]
-
-    async def _abandoned(
-        self, verification_id: str | None, key: IdempotencyKey | None, reservation: Reservation
-    ) -> Verification | None:
-        """Read what an unanswered request has written; if the store fails, the next repeat looks again."""
-        if verification_id is None:
-            return None
-        try:
-            return await self._store.read(verification_id)
-        except UnknownVerification:
-            return None
-        except StoreUnavailable:
-            await asyncio.gather(self._idempotency.withdraw(key), reservation.give_back())
-            raise
+        return abandoned, result[0]
 
     async def _send(
         self, verification: Verification, secret: str, repeatable: Repeatable, *, is_test: bool

@@ -2,22 +2,24 @@
 
 Promises: a request that certainly sent nothing costs nothing. If Redis fails during the request, the caller gets 503,
 and the send and the key are given back in the background (`retrying`). The key is released only after the send is taken
-back, so that a repeat cannot find a send that was never made. What another request has taken over is left alone. If the
-process is killed, nothing is given back: it expires with its lease, its window or its record.
+back, so that a repeat cannot find a send that was never made. Meanwhile the key is abandoned: a repeat takes the send
+back itself. What another request has taken over is left alone. If the process is killed, nothing is given back: it
+expires with its lease, its window or its record.
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 
 from service.core.event_log import EventLog
-from service.core.idempotency import LEASE_MS, Idempotency, IdempotencyKey
+from service.core.idempotency import LEASE_MS, Abandoned, Idempotency, IdempotencyKey
 from service.core.limiter import Reservation
 from service.core.retrying import Retries
 from service.core.sending import MessageRefused
 from service.core.store_health import StoreUnavailable
+from service.core.verification import Verification
 from service.core.verification_store import UnknownVerification, VerificationStore, WrittenSend
 
 _LOOKS = 2  # a step whose answer did not come may still be carried out
@@ -28,6 +30,12 @@ class Taken:
     """The send of a request that the store may have written; its key and its limits are known anyway."""
 
     send: WrittenSend | None = None
+
+    def see_late_write(self, abandoned: Abandoned | None) -> None:
+        """Another request has written in between: if it is one that sent nothing, raise `StoreUnavailable`."""
+        if abandoned is not None and abandoned.unsent is not None:
+            self.send = abandoned.unsent
+            raise StoreUnavailable("the write of an earlier request came late")
 
 
 class Undoing:
@@ -61,6 +69,29 @@ class Undoing:
         finally:
             reservation.end_probe()
 
+    async def left_by(
+        self, abandoned: Abandoned | None, key: IdempotencyKey | None, reservation: Reservation
+    ) -> Verification | None:
+        """Read what an unanswered request has written, less what it certainly did not send.
+
+        None if that is nothing. If the store fails, it raises `StoreUnavailable`, and the next repeat looks again.
+        """
+        if abandoned is None:
+            return None
+        try:
+            found = await self._store.read(abandoned.verification_id)
+            if abandoned.unsent is not None and len(found.sends) > abandoned.unsent.after:
+                with suppress(UnknownVerification):  # it is taken back already, or what was written is another's
+                    await self._store.take_back(abandoned.unsent)
+                found = await self._store.read(abandoned.verification_id)
+        except UnknownVerification:
+            return None
+        except StoreUnavailable:
+            # The key is not released: its request may have sent a message.
+            await asyncio.gather(self._idempotency.withdraw(key), reservation.give_back())
+            raise
+        return found
+
     async def _take_back(self, send: WrittenSend | None, key: IdempotencyKey | None) -> None:
         """Take a send back that was not handed to the provider, if it was written; then release the key."""
         if send is None:
@@ -69,8 +100,8 @@ class Undoing:
         step = partial(self._look_and_take_back, send, key, iter(range(1, _LOOKS)))
         try:
             await step()
-        except StoreUnavailable as away:
-            self._idempotency.note_ended(key, away.fault)
+        except StoreUnavailable:
+            await self._idempotency.abandon(key, send)
             self._retries.add(
                 step,
                 for_seconds=LEASE_MS / 1000,

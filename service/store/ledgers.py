@@ -7,10 +7,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from service.core.idempotency import Begun, OtherBody
+from service.core.idempotency import Abandoned, Begun, OtherBody
 from service.core.limits import Reserved, Unit
 from service.core.partitions import PARTITIONS
 from service.core.store_health import StoreUnavailable
+from service.core.verification_store import WrittenSend
 from service.store import keys as redis_keys
 from service.store.scripts import Scripts
 
@@ -75,7 +76,7 @@ class RedisIdempotency:
             case b"running":
                 return Begun(running_ms=rest[0])
             case b"abandoned":
-                return Begun(abandoned_id=rest[0].decode())
+                return Begun(abandoned=_abandoned(*rest))
             case _:
                 return Begun()
 
@@ -91,9 +92,22 @@ class RedisIdempotency:
         """End a claim that was taken over; forget one that was fresh."""
         await self._step(key, "withdraw", fence)
 
+    async def abandon(self, key: str, *, fence: str, unsent: WrittenSend) -> None:
+        """End a claim, and keep which send was certainly not sent."""
+        note = b"%d %b %b" % (unsent.after, unsent.number_tag.encode(), unsent.digest)
+        await self._step(key, "abandon", fence, note)
+
     async def _step(self, key: str, *words: bytes | str | int) -> list[Any]:
         answer: list[Any] = await self._scripts.run("idempotency", [redis_keys.idempotency(key)], words)
         return answer
+
+
+def _abandoned(verification_id: bytes, note: bytes) -> Abandoned:
+    if not note:
+        return Abandoned(verification_id.decode())
+    after, number_tag, digest = note.split(b" ", 2)
+    unsent = WrittenSend(verification_id.decode(), number_tag.decode(), digest, int(after))
+    return Abandoned(verification_id.decode(), unsent)
 
 
 class RedisApiKeys:

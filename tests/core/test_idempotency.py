@@ -6,14 +6,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.core.idempotency import LEASE_MS, Begun, Idempotency, IdempotencyKey, KeptAnswer, OtherBody, StillRunning
+from service.core.idempotency import (
+    LEASE_MS,
+    Abandoned,
+    Begun,
+    Idempotency,
+    IdempotencyKey,
+    KeptAnswer,
+    OtherBody,
+    StillRunning,
+)
 from service.core.keyring import Keyring
 from service.core.retrying import Retries, RetryPolicy
 from service.core.store_health import UNKNOWN, StoreCause, StoreFault, StoreUnavailable
+from service.core.verification_store import WrittenSend
 
 KEYRING = Keyring([b"newest" * 6], b"index" * 7)
 ID = "ve_3" + "a" * 31
 FAULT = StoreFault(StoreCause.TIMEOUT, "Look at its log.")
+UNSENT = WrittenSend(ID, "tag", b"digest", after=0)
 ANSWER = b'{"to": "+14155552671", "client_token": "vt_secret"}'
 
 
@@ -45,10 +56,19 @@ class Recorder:
         self.given.append(("withdraw", key, fence))
         self.fail()
 
+    async def abandon(self, key: str, *, fence: str, unsent: WrittenSend) -> None:
+        self.given.append(("abandon", key, fence, unsent))
+        self.fail()
+
     def fail(self) -> None:
         if self.away:
             self.away -= 1
             raise StoreUnavailable("away")
+
+
+def given_to(step: str) -> list[object]:
+    """Return what a step is given beside the key."""
+    return {"finish": [ANSWER], "abandon": [UNSENT]}.get(step, [])
 
 
 def silent(_: str, /, **__: object) -> None:
@@ -113,9 +133,13 @@ async def test_a_running_request_is_not_run_twice() -> None:
     assert [step for step, *_ in store.given] == ["begin"]
 
 
-@pytest.mark.parametrize("step", ["release", "withdraw", "finish", "begin"])
-async def test_a_claim_that_outlives_its_request_is_no_running_request(step: str) -> None:
-    """If the store failed to end a claim, a repeat is refused as unavailable; a fresh claim of the key runs again."""
+@pytest.mark.parametrize("step", ["release", "withdraw", "abandon", "finish", "begin"])
+async def test_a_claim_that_may_outlive_its_request_is_no_running_request(
+    step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For one lease after the store failed to end a claim, a repeat is refused as unavailable."""
+    now = 0.0
+    monkeypatch.setattr("service.core.idempotency.time.monotonic", lambda: now)
     store = Recorder(away=1)
     idempotency, key = named(store)
     if step == "begin":
@@ -124,30 +148,15 @@ async def test_a_claim_that_outlives_its_request_is_no_running_request(step: str
             await idempotency.begin(key, ID)
         store.failure = None
     else:
-        await getattr(idempotency, step)(key, *([ANSWER] if step == "finish" else []))
+        await getattr(idempotency, step)(key, *given_to(step))
     store.begun = Begun(running_ms=17_000)
+    now = LEASE_MS / 1000 - 1
     with pytest.raises(StoreUnavailable) as failure:
         await idempotency.begin(key, ID)
     assert failure.value.fault == (FAULT if step == "begin" else UNKNOWN)
-    store.begun = Begun()
-    assert await idempotency.begin(key, ID) is None
-    store.begun = Begun(running_ms=17_000)
+    now = LEASE_MS / 1000
     with pytest.raises(StillRunning):
         await idempotency.begin(key, ID)
-
-
-def test_the_claims_that_outlive_their_requests_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Those whose lease is over, and the oldest of too many, are forgotten: memory stays bounded."""
-    now = 0.0
-    monkeypatch.setattr("service.core.idempotency.time.monotonic", lambda: now)
-    idempotency, _ = named(Recorder())
-    for place in range(10_003):
-        idempotency.note_ended(idempotency.key(scope="s", key=f"{place}", content=b""), UNKNOWN)
-    assert len(idempotency._ended) == 10_000
-    now = LEASE_MS / 1000 + 1
-    idempotency.note_ended(idempotency.key(scope="s", key="last", content=b""), UNKNOWN)
-    idempotency.note_ended(None, UNKNOWN)
-    assert len(idempotency._ended) == 1
 
 
 async def test_a_response_is_stored_once_the_store_is_back() -> None:
@@ -174,8 +183,9 @@ async def test_an_empty_response_is_stored() -> None:
 
 async def test_an_abandoned_request_returns_its_verification() -> None:
     """When the first request died, its repetition gets the id and sends nothing by itself."""
-    idempotency, key = named(Recorder(begun=Begun(abandoned_id="ve_0" + "b" * 31)))
-    assert await idempotency.begin(key, ID) == "ve_0" + "b" * 31
+    abandoned = Abandoned("ve_0" + "b" * 31)
+    idempotency, key = named(Recorder(begun=Begun(abandoned=abandoned)))
+    assert await idempotency.begin(key, ID) == abandoned
 
 
 async def test_another_body_is_refused() -> None:
@@ -192,19 +202,20 @@ async def test_without_a_key_the_store_is_not_used() -> None:
     assert await idempotency.begin(None, ID) is None
     await idempotency.finish(None, ANSWER)
     await idempotency.release(None)
+    await idempotency.abandon(None, UNSENT)
     assert store.given == []
 
 
-@pytest.mark.parametrize("step", ["release", "withdraw"])
+@pytest.mark.parametrize("step", ["release", "withdraw", "abandon"])
 @pytest.mark.parametrize("away", [0, 1, 5])
 async def test_a_key_is_released_by_its_own_claim_with_retries(step: str, away: int) -> None:
     """Every try uses this request's own claim, and tries continue in the background while the store is unavailable."""
     store = Recorder(away=away)
     idempotency, key = named(store)
-    await getattr(idempotency, step)(key)
-    assert store.given == [(step, key.tag, key.fence)]
+    await getattr(idempotency, step)(key, *given_to(step))
+    assert store.given == [(step, key.tag, key.fence, *given_to(step))]
     await idempotency._retries.idle()
-    assert store.given == [(step, key.tag, key.fence)] * (away + 1)
+    assert store.given == [(step, key.tag, key.fence, *given_to(step))] * (away + 1)
 
 
 async def test_a_claim_with_a_lost_reply_is_withdrawn() -> None:

@@ -208,6 +208,10 @@ BEHAVIOURS = {
             partial(find, "idempotency", "right", r"^\w+ ~= \w+ or \w+$"),
             partial(ledgers.test_a_request_that_was_taken_over_ends_nothing, step=ledgers._release),
         ),
+        "forgets what was never sent": (
+            partial(find, "idempotency", "drop", r"'unsent', ARGV\[3\]\)$"),
+            ledgers.test_an_abandoned_claim_is_taken_over_at_once_by_one,
+        ),
         "sends again for one Idempotency-Key": (
             partial(find, "resend", "false", r"SEND\.idempotency_tag.* == ARGV\[6\]$"),
             partial(sends.test_a_repeated_request_adds_no_send, asked_first=1),

@@ -8,14 +8,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from service.core.idempotency import Begun, OtherBody
+from service.core.idempotency import Abandoned, Begun, OtherBody
 from service.core.limits import UNLIMITED, Limits, Unit
 from service.core.store_health import StoreUnavailable
+from service.core.verification_store import WrittenSend
 from service.store import keys as redis_keys
 from service.store.scripts import load_scripts
 from tests.store.engines import MINUTE_MS
 
 LEASE_MS = 30_000
+UNSENT = WrittenSend("ve_first", "tag", b"a digest of \0 16", after=2)
 NEVER_MS = 1_700_000_000_000
 _numbers = itertools.count()
 
@@ -313,6 +315,10 @@ async def _withdraw(stores, fence="f1"):
     await stores.idempotency.withdraw("k1", fence=fence)
 
 
+async def _abandon(stores, fence="f1", *, unsent=UNSENT):
+    await stores.idempotency.abandon("k1", fence=fence, unsent=unsent)
+
+
 async def test_of_equal_requests_one_is_fresh(stores):
     """Of fifty claims of one Idempotency-Key one is fresh, and the others get the remaining lease."""
     claims = await asyncio.gather(*(_begin(stores, f"f{place}") for place in range(50)))
@@ -337,6 +343,7 @@ async def test_the_first_response_is_kept(stores):
     await _finish(stores, answer=b"another")
     await _release(stores)
     await _withdraw(stores)
+    await _abandon(stores)
     assert (await _begin(stores, "f2")).answer == answer
     stores.time_passes(24 * 60 * MINUTE_MS - MINUTE_MS)
     assert (await _begin(stores, "f2")).answer == answer
@@ -373,18 +380,18 @@ async def test_an_abandoned_request_is_taken_over_by_one(stores):
     await _begin(stores, verification_id="ve_first")
     stores.time_passes(LEASE_MS)
     claims = await asyncio.gather(*(_begin(stores, f"g{place}", verification_id="ve_later") for place in range(10)))
-    assert Counter((claim.abandoned_id, claim.running_ms is not None) for claim in claims) == {
-        ("ve_first", False): 1,
+    assert Counter((claim.abandoned, claim.running_ms is not None) for claim in claims) == {
+        (Abandoned("ve_first"), False): 1,
         (None, True): 9,
     }
 
 
-@pytest.mark.parametrize("step", [_release, _withdraw, _finish])
+@pytest.mark.parametrize("step", [_release, _withdraw, _abandon, _finish])
 async def test_a_request_that_was_taken_over_ends_nothing(stores, step):
     """A request that outlived its lease cannot change the claim that replaced it, whether open or finished."""
     await _begin(stores, verification_id="ve_first")
     stores.time_passes(LEASE_MS)
-    assert (await _begin(stores, "f2")).abandoned_id == "ve_first"
+    assert (await _begin(stores, "f2")).abandoned == Abandoned("ve_first")
     [key] = stores.admin.scan_iter()
     before = stores.admin.hgetall(key)
     await step(stores)
@@ -408,11 +415,29 @@ async def test_a_claim_that_was_taken_over_is_withdrawn_as_it_was_found(stores):
     await _begin(stores, verification_id="ve_first")
     stores.time_passes(LEASE_MS)
     for fence in ("f2", "f3"):
-        assert (await _begin(stores, fence, verification_id="ve_later")).abandoned_id == "ve_first"
+        assert (await _begin(stores, fence, verification_id="ve_later")).abandoned == Abandoned("ve_first")
         await _withdraw(stores, fence)
     with pytest.raises(OtherBody):
         await _begin(stores, "f4", fingerprint="cd")
-    assert (await _begin(stores, "f4")).abandoned_id == "ve_first"
+    assert (await _begin(stores, "f4")).abandoned == Abandoned("ve_first")
+    await _release(stores, "f4")
+    assert await _begin(stores, "f5") == Begun()
+
+
+async def test_an_abandoned_claim_is_taken_over_at_once_by_one(stores):
+    """One repetition gets it, with what was never sent; so does the next one, until the key is released."""
+    await _begin(stores, verification_id="ve_first")
+    await _abandon(stores)
+    with pytest.raises(OtherBody):
+        await _begin(stores, "f2", fingerprint="cd")
+    claims = await asyncio.gather(*(_begin(stores, f"g{place}", verification_id="ve_later") for place in range(10)))
+    assert [claim.abandoned for claim in claims if claim.running_ms is None] == [Abandoned("ve_first", UNSENT)]
+    fence = next(f"g{place}" for place, claim in enumerate(claims) if claim.abandoned)
+    await _withdraw(stores, fence)
+    assert (await _begin(stores, "f3")).abandoned == Abandoned("ve_first", UNSENT)
+    later = UNSENT._replace(digest=b"of another code ")
+    await _abandon(stores, "f3", unsent=later)
+    assert (await _begin(stores, "f4")).abandoned == Abandoned("ve_first", later)
     await _release(stores, "f4")
     assert await _begin(stores, "f5") == Begun()
 
@@ -421,7 +446,7 @@ async def test_an_expired_key_is_not_recreated(stores):
     """Finishing, releasing or withdrawing an expired key writes nothing."""
     await _begin(stores)
     stores.time_passes(24 * 3_600_000)
-    for step in (_finish, _release, _withdraw):
+    for step in (_finish, _release, _withdraw, _abandon):
         await step(stores)
     assert list(stores.admin.scan_iter()) == []
 

@@ -1,12 +1,13 @@
 #!lua
--- Claim an Idempotency-Key, keep its answer, or give it back.
+-- Claim an Idempotency-Key, keep its answer, give it back, or leave it to the next request.
 --
 -- KEYS   1 idempotency record
--- ARGV   1 'begin' | 'finish' | 'release' | 'withdraw'   2 fence: a random text that this claim alone has
+-- ARGV   1 'begin' | 'finish' | 'release' | 'withdraw' | 'abandon'   2 fence: a random text that this claim alone has
 --        begin: 3 fingerprint of the body   4 verification id   5 lease (ms), longer than any request runs
 --        finish: 3 sealed answer
+--        abandon: 3 note of a send that was certainly not sent
 -- answer begin: {'fresh'} | {'answer', sealed answer} | {'other_body'} | {'running', rest of its lease (ms)}
---               | {'abandoned', verification id}: the first request ended without an answer; this one has the lease now
+--               | {'abandoned', verification id, note or ''}: the first request ended without an answer; this one has the lease now
 --        else: {'kept' | 'released' | 'gone'}; gone: it is answered, or belongs to another claim, and nothing was changed
 -- atomic of any number of equal requests one is fresh; only the newest claim can end what it began.
 --
@@ -21,14 +22,17 @@
 -- A request that has taken a claim over does not know what the first request has sent. So it withdraws the claim instead
 -- of releasing it: the lease ends, and the next request takes over at once and looks for the same verification. A fresh
 -- claim is deleted by both.
+--
+-- A request that failed, but cannot take its send back because the shard of its verification is down, abandons its claim.
+-- The next one takes it over at once, and takes that send back. The note stays: it names one send, not those of later requests.
 
 --@include clock.lua
 
 local KEEP_SECONDS = 24 * 3600
 
 local step, fence = ARGV[1], ARGV[2]
-local known, answer, until_ms, id, holder, was_taken_over =
-  unpack(redis.call('HMGET', KEYS[1], 'fp', 'answer', 'until', 'id', 'by', 'over'))
+local known, answer, until_ms, id, holder, was_taken_over, unsent =
+  unpack(redis.call('HMGET', KEYS[1], 'fp', 'answer', 'until', 'id', 'by', 'over', 'unsent'))
 
 if step ~= 'begin' then
   if holder ~= fence or answer then return {'gone'} end
@@ -36,7 +40,9 @@ if step ~= 'begin' then
     redis.call('HSET', KEYS[1], 'answer', ARGV[3])
     return {'kept'}
   end
-  if step == 'withdraw' and was_taken_over then
+  if step == 'abandon' then
+    redis.call('HSET', KEYS[1], 'until', string.format('%d', now_ms), 'unsent', ARGV[3])
+  elseif step == 'withdraw' and was_taken_over then
     redis.call('HSET', KEYS[1], 'until', string.format('%d', now_ms))
   else
     redis.call('DEL', KEYS[1])
@@ -58,4 +64,4 @@ if tonumber(until_ms) > tonumber(lease_ms) then  -- leased before Redis' clock s
 end
 if tonumber(until_ms) > now_ms then return {'running', tonumber(until_ms) - now_ms} end
 redis.call('HSET', KEYS[1], 'until', lease_ms, 'by', fence, 'over', 1)
-return {'abandoned', id}
+return {'abandoned', id, unsent or ''}
