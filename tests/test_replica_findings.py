@@ -2,6 +2,7 @@
 
 import pytest
 
+from service.diagnosis import examine
 from service.diagnosis.replicas import replica_findings
 from service.redis_client import open_redis_client
 from tests.redis_client.servers import replicated_server
@@ -48,6 +49,12 @@ async def test_too_few_replicas_are_an_error(primary):
     assert (level, "has 1 replicas" in text) == ("error", True)
     [finding] = replica_findings(1, [{"slave0": "ip=1,state=wait_bgsave"}])
     assert finding.level == "error"
+
+
+async def test_check_looks_at_the_replicas(running):
+    """`otp-service check` compares the setting with the Redis of the service, which has none here."""
+    found = await examine(running.settings.model_copy(update={"otp_wait_replicas": 1}))
+    assert [each.level for each in found if "OTP_WAIT_REPLICAS is 1" in each.text] == ["error"]
 
 
 async def test_enough_replicas_are_fine(primary):
