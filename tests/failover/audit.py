@@ -51,6 +51,7 @@ async def audit(clients, engine, *, newest=None):
     told = [pair for pair in clients.pairs if pair.id]
     await _settle(engine)
     found.lost = [pair for pair in told if pair.is_approved and not _is_confirmed(service, pair)]
+    found.unasked = [pair.sid for pair in told if not pair.has_typed and _is_confirmed(service, pair)]
     await asyncio.sleep(engine.behind_seconds)  # a code from the future of Redis is not valid before its time
     known = told[-newest:] if newest else told
     for first in range(0, len(known), BATCH):
@@ -83,7 +84,7 @@ def _is_confirmed(service, pair):
 
 def _confirmations(service, told, found):
     by_sid = {message.sid: message for message in service.messages(None)}
-    typed = {pair.sid for pair in told}
+    typed = {pair.sid for pair in told}  # by now
     for pair in told:
         message = by_sid[pair.sid]
         if pair.is_approved and message.outcome != "confirmed" and pair not in found.lost:

@@ -71,10 +71,14 @@ async def test_a_code_that_nobody_can_use_is_found(clients, engine):
     assert await found(clients, engine) == {"stuck"}
 
 
-async def test_a_confirmation_that_nobody_asked_for_is_found(clients, engine):
-    """A message is confirmed, and no client has its code."""
-    await clients.service.issue("+12135550100")
+@pytest.mark.parametrize("is_told", [True, False])
+async def test_a_confirmation_that_nobody_asked_for_is_found(clients, engine, is_told):
+    """A message is confirmed, and its client has not typed the code yet, or no client has it."""
+    issued = await clients.service.issue("+12135550100")
     [message] = clients.service.messages("+12135550100")
+    if is_told:
+        [code] = clients.service.codes("+12135550100")
+        clients.pairs.append(Pair("+12135550100", issued["id"], code, message.sid))
     clients.service.sandbox.ledger.set_outcome(message.sid, "confirmed")
     assert await found(clients, engine) == {"unasked"}
 
