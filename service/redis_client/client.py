@@ -1,7 +1,7 @@
 """The client: sends scripts and commands to one node, or to the node of a cluster that holds the key.
 
-It follows the replies that redirect a command (MOVED, ASK, TRYAGAIN) and sends the text of a script that a node does
-not know (NOSCRIPT). The promises for callers are those of the package.
+It sends the text of a script that a node does not know (NOSCRIPT); `redirections` follows the other replies that ask
+for a command again. The promises for callers are those of the package.
 """
 
 import asyncio
@@ -10,12 +10,13 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
-from redis.exceptions import AskError, ClusterCrossSlotError, MovedError, NoScriptError, RedisError, TryAgainError
+from redis.exceptions import AskError, ClusterCrossSlotError, NoScriptError, RedisError, TryAgainError
 
 from service.redis_client.cluster import Cluster
 from service.redis_client.connecting import Connector
 from service.redis_client.errors import is_late, timed_out
 from service.redis_client.node import Node
+from service.redis_client.redirections import follow_redirections
 from service.redis_client.resp import Argument, pack
 from service.redis_client.script import PreparedScript, Script
 from service.redis_client.sentinel import Sentinels
@@ -24,9 +25,6 @@ from service.redis_client.wait_rounds import WaitPolicy, Written
 from service.redis_client.waiting import Waits
 
 _ASKING = pack((b"ASKING",))
-# A slot can move again while the client follows it. More redirections mean that two nodes do not agree yet.
-_REDIRECTIONS_WITHOUT_PAUSE = 4
-_RETRY_PAUSE_SECONDS = 0.02
 
 
 class RedisClient:
@@ -157,7 +155,7 @@ class RedisClient:
                 cluster.refresh_after(error)
                 raise
         async with self._until(deadline):
-            return await _follow_redirections(cluster, packed, key)
+            return await follow_redirections(cluster, key, partial(_send_to, cluster, packed))
 
     @asynccontextmanager
     async def _until(self, deadline: float) -> AsyncIterator[None]:
@@ -211,39 +209,9 @@ async def open_node_client(
     return RedisClient(node, timeout_seconds=timeout_seconds)
 
 
-async def _follow_redirections(cluster: Cluster, packed: bytes, key: str | None) -> Any:
-    """Send a command to the node of its key, and on to the node that a reply redirects to.
-
-    A redirection means that the node has not run the command, so sending it again is safe. Only the timeout of the
-    command limits their number.
-    """
-    address, is_asking = await cluster.owner_of(key), False
-    redirections = 0
-    while True:
-        if redirections > _REDIRECTIONS_WITHOUT_PAUSE:
-            await asyncio.sleep(_RETRY_PAUSE_SECONDS)
-        node = cluster.node_at(address)
-        try:
-            return await (_ask(node, packed) if is_asking else node.send(packed))
-        except (MovedError, AskError) as error:
-            # No host means the node that replied (cluster-preferred-endpoint-type unknown-endpoint).
-            redirections += 1
-            address = (error.host or address[0], error.port)
-            is_asking = not isinstance(error, MovedError)
-            if not is_asking:
-                cluster.moved(error.slot_id, address)
-        except TryAgainError:
-            # The slot is moving and its keys are on both nodes.
-            redirections = 0
-            await asyncio.sleep(_RETRY_PAUSE_SECONDS)
-            address, is_asking = await cluster.owner_of(key), False
-        except RedisError as error:
-            cluster.refresh_after(error)
-            raise
-
-
-def _ask(node: Node, packed: bytes) -> asyncio.Future[Any]:
-    # ASKING applies to the very next command, and both are queued one after the other without an await between them.
-    asking = node.send(_ASKING)
-    asking.add_done_callback(lambda future: future.cancelled() or future.exception())
+def _send_to(cluster: Cluster, packed: bytes, address: Address, is_asking: bool) -> asyncio.Future[Any]:  # noqa: FBT001
+    node = cluster.node_at(address)
+    if is_asking:  # ASKING applies to the very next command, and both are queued without an await between them
+        asking = node.send(_ASKING)
+        asking.add_done_callback(lambda future: future.cancelled() or future.exception())
     return node.send(packed)

@@ -1,14 +1,15 @@
-"""The nodes of a Redis Cluster: which one holds a slot, and one Node for each.
+"""A Redis Cluster: which node holds a slot, and one Node for each.
 
 The slot map comes from any node that answers `CLUSTER SLOTS`: on the first command, and again when a MOVED reply, an
 unreachable node or CLUSTERDOWN shows that it has changed. There is one request for it at a time, however many commands
-wait. The client decides what a reply means for its command.
+wait. `redirections` decides what a reply means for its command.
 
 Source: https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
@@ -18,6 +19,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from service.redis_client.errors import SlotsNotServed
 from service.redis_client.node import Node
+from service.redis_client.nodes import Nodes
 from service.redis_client.resp import pack
 from service.redis_client.url import Address
 
@@ -36,14 +38,14 @@ class Cluster:
         timeout_seconds: float,
     ) -> None:
         self._seeds = seeds
-        self._connect = connect
-        self._timeout_seconds = timeout_seconds
         self._loop = asyncio.get_running_loop()
-        self._nodes: dict[Address, Node] = {}
+        self._nodes: Nodes[Address, Node] = Nodes(
+            lambda address: Node(partial(connect, address), timeout_seconds=timeout_seconds)
+        )
+        self.on_slot_map: Callable[[set[Address | None]], None] = lambda _: None  # gets the nodes that hold slots
         self._owners: list[Address | None] = []  # by slot; empty until the first slot map
         self._refreshing: asyncio.Task[RedisError | None] | None = None
         self._refreshed_at = float("-inf")
-        self._draining: dict[asyncio.Task[None], Node] = {}
         self._closed = False
 
     def cached_owner_of(self, key: str | None) -> Address | None:
@@ -73,15 +75,11 @@ class Cluster:
 
     def node_at(self, address: Address) -> Node:
         """Return the Node for an address; create it if needed."""
-        if self._closed:
-            raise RedisConnectionError("the Redis client is closed")
-        if address not in self._nodes:
-            self._nodes[address] = Node(lambda: self._connect(address), timeout_seconds=self._timeout_seconds)
-        return self._nodes[address]
+        return self._nodes.at(address)
 
     def moved(self, slot: int, address: Address) -> None:
         """Apply a MOVED reply at once, and fetch the whole slot map: slots rarely move alone."""
-        if self._owners:
+        if slot < len(self._owners):
             self._owners[slot] = address
         self.refresh_after()
 
@@ -95,13 +93,10 @@ class Cluster:
     async def close(self) -> None:
         """Close every node; idempotent."""
         self._closed = True
-        for node in [*self._nodes.values(), *self._draining.values()]:
-            await node.close()
+        await self._nodes.close()
         if self._refreshing is not None:
             # Not cancelled: its nodes are closed, so it ends with an error for all that wait for it.
             await asyncio.wait([self._refreshing])
-        if self._draining:
-            await asyncio.wait(self._draining)
 
     async def _fetch_slots(self) -> None:
         # Shielded: a cancelled caller must not cancel the refresh for the others.
@@ -118,7 +113,7 @@ class Cluster:
 
     async def _refresh(self) -> RedisError | None:
         """Apply the first slot map that any known node sends; return the last failure if none does."""
-        candidates = dict.fromkeys([*self._nodes, *self._seeds])
+        candidates = dict.fromkeys([*self._nodes.addresses(), *self._seeds])
         requests = [asyncio.create_task(self._slots_from(address)) for address in candidates]
         failure: RedisError | None = None
         try:
@@ -144,12 +139,8 @@ class Cluster:
     def _apply(self, owners: list[Address | None]) -> None:
         self._owners = owners
         kept = set(owners)
-        for address in [address for address in self._nodes if address not in kept]:
-            # Not closed at once: a node that is receiving its first slots holds none yet, but may have commands.
-            node = self._nodes.pop(address)
-            task = self._loop.create_task(node.drain())
-            self._draining[task] = node
-            task.add_done_callback(self._draining.pop)
+        self._nodes.drain_all_but(kept)
+        self.on_slot_map(kept)
 
 
 def _owners(ranges: Any, *, asked_host: str) -> list[Address | None]:

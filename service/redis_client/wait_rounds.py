@@ -95,6 +95,12 @@ class WaitingNode:
             self._connection.retire()
             self._connection = None
 
+    async def drain(self) -> None:
+        """Wait until nothing waits any more, then close."""
+        if self._running is not None:
+            await asyncio.wait([self._running])
+        await self.close()
+
     async def close(self) -> None:
         """Fail what waits, and close the socket; idempotent."""
         self._closed = True

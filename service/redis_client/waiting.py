@@ -7,18 +7,19 @@ that runs already, and its own. Redirections, another connection and the text of
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 
-from redis.exceptions import AskError, MovedError, NoScriptError, RedisError, TryAgainError
+from redis.exceptions import NoScriptError
 
 from service.redis_client.cluster import Cluster
-from service.redis_client.errors import SlotsNotServed, is_late, timed_out
+from service.redis_client.errors import is_late, timed_out
+from service.redis_client.nodes import Nodes
+from service.redis_client.redirections import follow_redirections
 from service.redis_client.resp import Argument, pack
 from service.redis_client.script import Script
 from service.redis_client.url import Address
 from service.redis_client.wait_rounds import WaitingNode, WaitPolicy, Written
 
-_MOST_TRIES = 20
-_RETRY_PAUSE_SECONDS = 0.02
 _REPLICATED = Written(None, is_replicated=True)
 
 
@@ -33,13 +34,14 @@ class Waits:
         cluster: Cluster | None,
         timeout_seconds: float,
     ) -> None:
-        self._policy = policy
-        self._connect = connect
         self._cluster = cluster
-        self._timeout_seconds = timeout_seconds
         self._longest_seconds = timeout_seconds + 2 * policy.wait_ms / 1000
         self._loop = asyncio.get_running_loop()
-        self._nodes: dict[Address | None, WaitingNode] = {}  # None: the only one
+        self._nodes: Nodes[Address | None, WaitingNode] = Nodes(
+            lambda address: WaitingNode(partial(connect, address), policy, timeout_seconds=timeout_seconds)
+        )
+        if cluster is not None:
+            cluster.on_slot_map = self._nodes.drain_all_but
 
     async def run(self, script: Script, keys: Sequence[str], args: Sequence[Argument]) -> Written:
         """Run a script that writes, and wait. Raises as `WaitingNode.run` does."""
@@ -60,13 +62,12 @@ class Waits:
 
     def renew_connections(self) -> None:
         """Connect again for the next rounds: another node has become the primary."""
-        for node in self._nodes.values():
+        for node in self._nodes:
             node.renew_connection()
 
     async def close(self) -> None:
         """Close every connection; idempotent."""
-        for node in self._nodes.values():
-            await node.close()
+        await self._nodes.close()
 
     @asynccontextmanager
     async def _in_time(self) -> AsyncIterator[None]:
@@ -79,28 +80,9 @@ class Waits:
             raise timed_out(was_late=is_late(self._loop.time() - deadline, self._longest_seconds)) from None
 
     async def _send(self, packed: bytes, key: str, *, is_shared: bool = False) -> Written:
-        if self._cluster is None:
-            return await self._node(None).run(packed, is_shared=is_shared)
-        cluster, is_asking = self._cluster, False
-        address = await cluster.owner_of(key)
-        for _ in range(_MOST_TRIES):
-            try:
-                return await self._node(address).run(packed, is_asking=is_asking, is_shared=is_shared)
-            except AskError as error:
-                address, is_asking = (error.host or address[0], error.port), not isinstance(error, MovedError)
-                if not is_asking:
-                    cluster.moved(error.slot_id, address)
-            except TryAgainError:
-                await asyncio.sleep(_RETRY_PAUSE_SECONDS)
-                address, is_asking = await cluster.owner_of(key), False
-            except RedisError as error:
-                cluster.refresh_after(error)
-                raise
-        raise SlotsNotServed("the slot keeps moving")
+        async def send(address: Address | None, is_asking: bool) -> Written:  # noqa: FBT001
+            return await self._nodes.at(address).run(packed, is_asking=is_asking, is_shared=is_shared)
 
-    def _node(self, address: Address | None) -> WaitingNode:
-        if address not in self._nodes:
-            self._nodes[address] = WaitingNode(
-                lambda: self._connect(address), self._policy, timeout_seconds=self._timeout_seconds
-            )
-        return self._nodes[address]
+        if self._cluster is None:
+            return await send(None, False)
+        return await follow_redirections(self._cluster, key, send)
