@@ -19,6 +19,7 @@ from service.core.verification_store import Matching
 from service.metrics import without_slots
 from service.redis_client import WaitPolicy, open_redis_client
 from service.store import keys as redis_keys
+from service.store import replication
 from service.store.fields import FORMAT_VERSION
 from service.store.replication import ReplicatedVerifications
 from service.store.scripts import Scripts
@@ -499,6 +500,20 @@ async def test_where_no_caller_repeats_the_service_does(stores, action):
         await opened.retries.idle()
         assert await status(stores, verification) is Status.APPROVED
         assert await opened.verdict(verification, "111111", idempotency_key="a message") is Verdict.APPROVED
+
+
+async def test_the_log_names_an_approval_that_is_given_up(stores, monkeypatch):
+    """If the replicas do not follow for a minute, the service stops repeating, and says of which verification."""
+    monkeypatch.setattr(replication, "_REPEATED_FOR_SECONDS", 0.05)
+    url, stores = stores.url, stores.under(action=Action.REPLY)
+    stores.url = url
+    verification, events = await stores.sent(), []
+    async with waiting(stores, late=("marker",)) as late:
+        late.verifications._event_log = lambda event, **fields: events.append((event, fields["verification_id"]))
+        await refused(late.check(verification, "111111"))
+        await late.retries.idle()
+    assert events == [("approval_not_replicated", verification.id)]
+    assert await status(stores, verification) is Status.PENDING
 
 
 async def test_a_code_is_not_approved_in_the_background(stores):
