@@ -114,7 +114,8 @@ async def open_endpoints(
         await parts.enter_async_context(counting_dropped_lines(RedisStats(scripts).add))
         errors = await parts.enter_async_context(counted_errors(scripts))
         providers = await parts.enter_async_context(open_providers(settings))
-        retries = {step: Retries() for step in ("attach_sid", "undo", "replicate")}
+        # Ended in reverse: what is undone ends its claim.
+        retries = {step: Retries() for step in ("attach_sid", "end_claim", "undo", "replicate")}
         store = new_store(settings, scripts, retries=retries["replicate"], event_log=event_log)
         for steps in retries.values():
             parts.push_async_callback(steps.idle)

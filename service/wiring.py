@@ -137,13 +137,13 @@ def new_rules(
     wake: Callable[[str], None],
     event_log: EventLog,
 ) -> Rules:
-    """Join the rules; `retries` has one for `attach_sid` and one for `undo`."""
+    """Join the rules; `retries` has one each for `attach_sid`, `end_claim` and `undo`: none crowds out another."""
     scripts, keyring, verifications, profiles, _ = store
     breakers = {channel: Breaker(provider=sender.provider, event_log=event_log) for channel, sender in senders.items()}
     limiter = Limiter(
         RedisLimits(scripts), keyring, limit_policy(settings), breakers=breakers, segments=profiles.most_segments
     )
-    idempotency = Idempotency(RedisIdempotency(scripts), keyring, retries=retries["undo"], event_log=event_log)
+    idempotency = Idempotency(RedisIdempotency(scripts), keyring, retries=retries["end_claim"], event_log=event_log)
     sending = Sending(
         verifications,
         senders,
@@ -201,7 +201,7 @@ async def open_worker(
     lost_messages = _lost_messages(settings, store, providers.messages, worker, event_log)
     rolling_up = RollingUp(RedisFunnelUpkeep(store.scripts), event_log=event_log)
     # It sends by rules of its own: a command that runs only the worker has no others.
-    retries = {step: Retries() for step in ("attach_sid", "undo")}
+    retries = {step: Retries() for step in ("attach_sid", "end_claim", "undo")}
     rules = new_rules(settings, store, providers.senders, retries=retries, wake=worker.wake, event_log=event_log)
     # Each kind of entry adds its worker.
     parts = [part for part in (worker, lost_messages, rolling_up, rules.fallback) if part is not None]

@@ -1,9 +1,11 @@
 """Idempotency: the same Idempotency-Key and request get the first answer again, and no second message is sent.
 
 A key is claimed before anything else happens, together with the id that the verification will have. The first answer is
-kept for 24 h, sealed. If the first request died unanswered (its lease ran out), a repeat does not send: it returns the
-verification, whose send may be `unknown`. A claim can change only its own state: a request that was taken over and
-still runs changes nothing. (IETF draft "The Idempotency-Key HTTP Header Field"; Stripe keeps answers as long.)
+kept for 24 h, sealed. If the first request died unanswered, a repeat does not send: it returns the verification, whose
+send may be `unknown`. It is taken for dead when its lease has run out, and no process has undone it within ten seconds
+from the next repeat on: Redis may have been away for the whole lease. A claim can change only its own state: a request
+that was taken over and still runs changes nothing. (IETF draft "The Idempotency-Key HTTP Header Field"; Stripe keeps
+answers as long.)
 
 A request that failed, certainly sent nothing and cannot take its send back now abandons its claim: a repeat, in any
 process, takes it over at once, and takes that send back first. If the store of the claim itself fails, the claim
@@ -11,6 +13,7 @@ outlives its request until a step in the background reaches it. For one lease af
 repeats as unavailable instead of `StillRunning`, which it cannot know.
 """
 
+import math
 import secrets
 import time
 from collections.abc import Callable
@@ -22,7 +25,7 @@ from service.core.event_log import EventLog
 from service.core.keyring import Keyring, SealBroken
 from service.core.retrying import Retries, Step
 from service.core.sending import MessageRefused
-from service.core.store_health import UNREADABLE, StoreFault, StoreUnavailable
+from service.core.store_health import UNKNOWN, UNREADABLE, StoreUnavailable
 from service.core.verification import Verification
 from service.core.verification_store import WrittenSend
 
@@ -82,6 +85,7 @@ class Begun:
 
     answer: bytes | None = None
     running_ms: int | None = None  # the rest of the lease of the request that runs
+    is_overdue: bool = False  # its lease is over; if its process is alive, it ends the claim within that time
     abandoned: Abandoned | None = None
 
 
@@ -116,7 +120,7 @@ class Idempotency:
         self._keyring = keyring
         self._retries = retries
         self._event_log = event_log
-        self._failed: tuple[float, StoreFault] | None = None  # when a step failed last, and why
+        self._failed_at, self._fault = -math.inf, UNKNOWN  # the last step that failed
 
     def key(self, *, scope: str, key: str, content: bytes) -> IdempotencyKey:
         """Make a key: `scope` is the caller and the route, so that callers share none; `content` is the request."""
@@ -143,8 +147,8 @@ class Idempotency:
         if begun.answer is not None:
             raise KeptAnswer(self._opened(key, begun.answer))
         if begun.running_ms is not None:
-            if self._failed is not None and time.monotonic() < self._failed[0] + LEASE_MS / 1000:
-                raise StoreUnavailable("an earlier request with this key may not be undone yet", self._failed[1])
+            if begun.is_overdue or time.monotonic() < self._failed_at + LEASE_MS / 1000:
+                raise StoreUnavailable("an earlier request with this key may not be undone yet", self._fault)
             raise StillRunning(begun.running_ms)
         return begun.abandoned
 
@@ -182,9 +186,9 @@ class Idempotency:
             self._do_later(away, step, event)
 
     def _do_later(self, away: StoreUnavailable, step: Step, event: str) -> None:
-        self._failed = time.monotonic(), away.fault
+        self._failed_at, self._fault = time.monotonic(), away.fault
         self._retries.add(
             step,
-            for_seconds=LEASE_MS / 1000,  # after that a repeat takes the claim over
+            for_seconds=math.inf,  # the step does nothing once the claim has expired, or belongs to another request
             given_up=lambda reason: self._event_log(event, reason=reason),
         )

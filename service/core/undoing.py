@@ -8,13 +8,14 @@ expires with its lease, its window or its record.
 """
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 
 from service.core.event_log import EventLog
-from service.core.idempotency import LEASE_MS, Abandoned, Idempotency, IdempotencyKey
+from service.core.idempotency import Abandoned, Idempotency, IdempotencyKey
 from service.core.limiter import Reservation
 from service.core.retrying import Retries
 from service.core.sending import MessageRefused
@@ -104,7 +105,7 @@ class Undoing:
             await self._idempotency.abandon(key, send)
             self._retries.add(
                 step,
-                for_seconds=LEASE_MS / 1000,
+                for_seconds=math.inf,  # once the record has expired, nothing is left to take back
                 given_up=lambda reason: self._event_log(
                     "send_not_taken_back", verification_id=send.verification_id, reason=reason
                 ),

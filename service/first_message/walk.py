@@ -84,7 +84,7 @@ class FirstMessage:
             scripts = await parts.enter_async_context(open_redis(self._settings))
             store = new_store(self._settings, scripts)
             providers = await parts.enter_async_context(open_providers(self._settings))
-            retries = {step: Retries() for step in ("attach_sid", "undo")}
+            retries = {step: Retries() for step in ("attach_sid", "end_claim", "undo")}
             for steps in retries.values():
                 parts.push_async_callback(steps.idle)
                 parts.callback(steps.stop, 1.0)

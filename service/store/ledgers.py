@@ -74,7 +74,7 @@ class RedisIdempotency:
             case b"answer":
                 return Begun(answer=rest[0])
             case b"running":
-                return Begun(running_ms=rest[0])
+                return Begun(running_ms=rest[0], is_overdue=bool(rest[1]))
             case b"abandoned":
                 return Begun(abandoned=_abandoned(*rest))
             case _:

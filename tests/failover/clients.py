@@ -15,9 +15,7 @@ from uuid import uuid4
 import aiohttp
 
 AREAS = (212, 213, 312, 415, 617, 702, 713, 305)
-# After that a client gives up; the audit types the code once more. It is less than the lease of an Idempotency-Key: a
-# repeat after 30 s may be told of a verification whose message was never sent.
-PATIENCE_SECONDS = 25.0
+PATIENCE_SECONDS = 40.0  # after that a client gives up; the audit types the code once more
 ANSWER_SECONDS = 20.0  # longer than an issue takes that Twilio answers late, on a slow machine
 PAUSE_SECONDS = 0.25  # shorter than Retry-After asks, so that more requests meet the fault
 

@@ -8,16 +8,18 @@ import asyncio
 import pytest
 from redis.crc import key_slot
 
+from service.core import idempotency, undoing
 from service.core.store_health import StoreUnavailable
 from service.store.verifications import RedisVerifications
 from tests.records import RawRecord
 from tests.redis_client.servers import cluster
 
-PATH = "/v1/verifications"
+PATH, NUMBER = "/v1/verifications", "+14155550123"
 NUMBERS = [f"+1415555{number:04d}" for number in range(40)]
 LAX = ("--cluster-require-full-coverage", "no")
 TRIES = 100
 PAUSE_SECONDS = 0.1
+SHORT_LEASE_MS = 1500
 
 
 async def away(*_, **__):
@@ -113,3 +115,25 @@ async def test_another_process_says_503_and_sends_once(start, launch, shards, fr
     code = service.codes(number)[-1]
     assert (await service.verify(told["id"], code))["verdict"] == "approved"
     assert [send["status"] for send in told["sends"]][-1] == "queued"
+
+
+@pytest.mark.parametrize("step", ["issue", "resend"])
+async def test_an_outage_that_outlasts_the_lease_sends_once(start, launch, own_redis, freeze_at, monkeypatch, step):  # noqa: PLR0917 - fixtures
+    """Redis is away for longer than the lease: another process, which saw nothing of it, waits until it is undone."""
+    for module in (idempotency, undoing):
+        monkeypatch.setattr(module, "LEASE_MS", SHORT_LEASE_MS, raising=False)
+    service = await start(redis_url=own_redis.url, otp_worker=False)
+    other = await launch(service, OTP_WORKER="false")
+    issued = await service.issue()
+    asked = (PATH, {"to": NUMBER}) if step == "issue" else (f"{PATH}/{issued['id']}/resend", None)
+    for client in (service, other.client):
+        assert (await ask(client, asked, f"of {client.url}".replace(" ", "-")))[0] in {200, 201}
+    sent = len(service.messages())
+    freeze_at(step, own_redis)
+    assert (await ask(service, asked, "order-7"))[0] == 503
+    await asyncio.sleep(2 * SHORT_LEASE_MS / 1000)
+    own_redis.thaw()
+    status, told = await ask_until_done(other.client, asked, "order-7")
+    assert (status, len(service.messages())) == (201 if step == "issue" else 200, sent + 1)
+    assert await ask(service, asked, "order-7") == (status, told)
+    assert (await service.verify(told["id"], service.codes()[-1]))["verdict"] == "approved"

@@ -210,11 +210,11 @@ async def test_a_request_that_died_sends_nothing_twice_across_a_halt(failing, re
     """During a halt the result of a dead request is unknown: its key stays claimed, and returns the result later."""
     [kept] = redis.scan_iter("otp:idem:*")
     redis.hdel(kept, "answer")
-    redis.hset(kept, "until", 1)
+    redis.hset(kept, mapping={"until": 1, "overdue": 1})
     again = partial(failing.call, "POST", ISSUE, {"to": NUMBERS[4]}, headers={"Idempotency-Key": "login-4711"})
     assert (await again())[0] == 503
     await asyncio.sleep(PAUSE_SECONDS)
-    redis.hset(kept, "until", 1)
+    redis.hset(kept, mapping={"until": 1, "overdue": 1})
     status, body, _ = await again()
     assert (status, body["id"]) == (201, failing.last[1]["id"])
     assert len(failing.messages(NUMBERS[4])) == 1

@@ -134,7 +134,7 @@ async def test_a_repeat_after_the_crash_sends_nothing_and_says_unknown(orphan, r
     status, body, _ = await lost.process.client.call("POST", "/v1/verifications", request, headers=headers)
     assert (status, body["code"]) == (409, "request_in_progress")
     [record] = redis.keys("otp:idem:*")
-    redis.hset(record, "until", 1)
+    redis.hset(record, mapping={"until": 1, "overdue": 1})
     status, body, _ = await lost.process.client.call("POST", "/v1/verifications", request, headers=headers)
     assert (status, body["id"], body["sends"][0]["status"]) == (201, lost.id, "unknown")
     status, again, answered = await lost.process.client.call("POST", "/v1/verifications", request, headers=headers)

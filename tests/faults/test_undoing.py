@@ -59,8 +59,10 @@ async def waiting(running):
     """Return how many failed requests the process still has to undo."""
     async with running.http.get("/metrics") as response:
         lines = (await response.text()).splitlines()
-    [line] = [line for line in lines if line.startswith('otp_retries_waiting{step="undo"} ')]
-    return float(line.rpartition(" ")[2])
+    steps = tuple(f'otp_retries_waiting{{step="{step}"}} ' for step in ("undo", "end_claim"))
+    found = [float(line.rpartition(" ")[2]) for line in lines if line.startswith(steps)]
+    assert len(found) == len(steps)
+    return sum(found)
 
 
 async def undone(running, eventually):
@@ -222,7 +224,7 @@ async def test_a_process_that_lost_its_lease_releases_nothing(start, launch, red
     frozen = asyncio.create_task(process.client.call("POST", PATH, {"to": NUMBER}, headers=KEYED))
     assert await eventually(lambda: _state(process.child.pid) == "T", seconds=10)
     [claim] = redis.scan_iter("otp:idem:*")
-    redis.hset(claim, "until", 1)  # its lease has expired
+    redis.hset(claim, mapping={"until": 1, "overdue": 1})  # its lease has expired
     running.sandbox.faults.plan(FaultPlan(endpoint="messages", kind="slow", count=1, seconds=30))
     successor = asyncio.create_task(running.call("POST", PATH, {"to": NUMBER}, headers=KEYED))
     assert await eventually(lambda: not running.sandbox.faults.planned())

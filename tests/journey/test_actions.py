@@ -31,7 +31,7 @@ def secret_in(running, action, place=-1):
 async def pages(running):
     """Yield the `Links` that the pages use, on the store of a running service."""
     async with open_redis(running.settings) as scripts:
-        retries = {step: Retries() for step in ("attach_sid", "undo")}
+        retries = {step: Retries() for step in ("attach_sid", "end_claim", "undo")}
         store = new_store(running.settings, scripts)
         silent = {"wake": lambda _: None, "event_log": lambda *_, **__: None}
         yield new_rules(running.settings, store, {}, retries=retries, **silent).links

@@ -78,7 +78,7 @@ def worker(redis):
     @asynccontextmanager
     async def work(running):
         settings, log = running.settings, []
-        retries = {"attach_sid": Retries(), "undo": Retries()}
+        retries = {step: Retries() for step in ("attach_sid", "end_claim", "undo")}
         async with open_redis(settings) as scripts, open_providers(settings) as providers:
             store = new_store(settings, scripts)
             rules = new_rules(

@@ -149,7 +149,7 @@ async def test_after_a_crash_a_repeat_says_unknown_and_never_sends(running, redi
     [kept] = redis.scan_iter("otp:idem:*")
     redis.hdel(kept, "answer")  # what a dead process leaves: a lease, and no response
     assert (await issue(running, "a"))[0] == 409
-    redis.hset(kept, "until", 1)
+    redis.hset(kept, mapping={"until": 1, "overdue": 1})
     status, again, _ = await issue(running, "a")
     assert (status, again["id"], again["sends"][0]["status"]) == (201, first["id"], "unknown")
     assert again["client_token"] == first["client_token"]
@@ -162,7 +162,7 @@ async def test_after_a_crash_before_the_record_a_repeat_sends(running, redis):
     first = (await issue(running, "a"))[1]
     [kept] = redis.scan_iter("otp:idem:*")
     redis.hdel(kept, "answer")
-    redis.hset(kept, "until", 1)
+    redis.hset(kept, mapping={"until": 1, "overdue": 1})
     redis.delete(*redis.scan_iter("otp:{*}:v:*"))
     status, again, _ = await issue(running, "a")
     assert (status, again["id"]) == (201, first["id"])
@@ -199,7 +199,7 @@ async def test_after_a_crash_a_repeated_resend_says_unknown_and_never_sends(runn
     assert (await running.call("POST", path, headers=key))[0] == 200
     [kept] = redis.scan_iter("otp:idem:*")
     redis.hdel(kept, "answer")
-    redis.hset(kept, "until", 1)
+    redis.hset(kept, mapping={"until": 1, "overdue": 1})
     status, again, _ = await running.call("POST", path, headers=key)
     assert (status, again["sends"][1]["status"]) == (200, "unknown")
     assert len(running.messages()) == 2
@@ -270,11 +270,11 @@ async def test_a_key_is_not_released_while_the_record_cannot_be_read(running, re
 
 
 def died(redis, *, left_over=False):
-    """Set an Idempotency-Key to what a dead process leaves: an expired lease, and no response."""
+    """Set an Idempotency-Key to what a dead process leaves: an expired lease that was waited for, and no response."""
     [kept] = redis.scan_iter("otp:idem:*")
     if left_over:
         assert redis.hdel(kept, "answer") == 1
-    redis.hset(kept, "until", 1)
+    redis.hset(kept, mapping={"until": 1, "overdue": 1})
 
 
 @pytest.fixture

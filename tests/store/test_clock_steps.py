@@ -77,6 +77,10 @@ async def test_an_idempotency_key_is_held_for_no_longer_than_a_lease(stores):
     stores.time_passes(15_000)
     assert 14_000 < (await begin("b")).running_ms <= 15_000
     stores.time_passes(15_001)
+    assert (await begin("b")).is_overdue
+    stores.time_passes(-HOUR_MS)
+    assert 29_000 < (await begin("b")).running_ms <= 30_000
+    stores.time_passes(30_001)
     assert (await begin("b")).abandoned == Abandoned("ve_1")
 
 

@@ -17,6 +17,7 @@ from service.store.scripts import load_scripts
 from tests.store.engines import MINUTE_MS
 
 LEASE_MS = 30_000
+OVERDUE_MS = 10_000
 UNSENT = WrittenSend("ve_first", "tag", b"a digest of \0 16", after=2)
 NEVER_MS = 1_700_000_000_000
 _numbers = itertools.count()
@@ -315,6 +316,13 @@ async def _withdraw(stores, fence="f1"):
     await stores.idempotency.withdraw("k1", fence=fence)
 
 
+async def _overdue(stores):
+    """Let the lease of the claim end, and the time for which a repetition then waits."""
+    stores.time_passes(LEASE_MS)
+    assert (await _begin(stores, "waits")).is_overdue
+    stores.time_passes(OVERDUE_MS)
+
+
 async def _abandon(stores, fence="f1", *, unsent=UNSENT):
     await stores.idempotency.abandon("k1", fence=fence, unsent=unsent)
 
@@ -378,7 +386,7 @@ async def test_a_released_key_is_fresh_again(stores, give_back):
 async def test_an_abandoned_request_is_taken_over_by_one(stores):
     """When the first request died, one repetition gets its verification, and the others wait for that one."""
     await _begin(stores, verification_id="ve_first")
-    stores.time_passes(LEASE_MS)
+    await _overdue(stores)
     claims = await asyncio.gather(*(_begin(stores, f"g{place}", verification_id="ve_later") for place in range(10)))
     assert Counter((claim.abandoned, claim.running_ms is not None) for claim in claims) == {
         (Abandoned("ve_first"), False): 1,
@@ -390,7 +398,7 @@ async def test_an_abandoned_request_is_taken_over_by_one(stores):
 async def test_a_request_that_was_taken_over_ends_nothing(stores, step):
     """A request that outlived its lease cannot change the claim that replaced it, whether open or finished."""
     await _begin(stores, verification_id="ve_first")
-    stores.time_passes(LEASE_MS)
+    await _overdue(stores)
     assert (await _begin(stores, "f2")).abandoned == Abandoned("ve_first")
     [key] = stores.admin.scan_iter()
     before = stores.admin.hgetall(key)
@@ -400,6 +408,29 @@ async def test_a_request_that_was_taken_over_ends_nothing(stores, step):
     await _finish(stores, "f2", answer=b"of the second")
     await step(stores)
     assert (await _begin(stores, "f3")).answer == b"of the second"
+
+
+async def test_a_claim_is_taken_over_when_its_process_has_had_time_to_end_it(stores):
+    """The lease may have ended while Redis was away: from the first look after it on, repetitions wait ten seconds."""
+    await _begin(stores, verification_id="ve_first")
+    assert not (await _begin(stores, "f2")).is_overdue
+    for holder, next_one in (("f1", "f3"), ("f3", "f4")):
+        stores.time_passes(10 * LEASE_MS)
+        assert await _begin(stores, "f2") == Begun(running_ms=OVERDUE_MS, is_overdue=True)
+        stores.time_passes(OVERDUE_MS - 2000)
+        begun = await _begin(stores, "f2")
+        assert 0 < begun.running_ms <= 2000
+        assert begun.is_overdue
+        stores.time_passes(2000)
+        assert (await _begin(stores, next_one)).abandoned == Abandoned("ve_first")
+        begun = await _begin(stores, "f2")
+        assert begun.running_ms > OVERDUE_MS
+        assert not begun.is_overdue
+        await _release(stores, holder)
+    stores.time_passes(LEASE_MS)
+    assert (await _begin(stores, "f2")).is_overdue
+    await _release(stores, "f4")
+    assert await _begin(stores, "f2") == Begun()
 
 
 async def test_a_late_request_that_was_not_taken_over_ends_its_claim(stores):
@@ -413,7 +444,7 @@ async def test_a_late_request_that_was_not_taken_over_ends_its_claim(stores):
 async def test_a_claim_that_was_taken_over_is_withdrawn_as_it_was_found(stores):
     """A withdrawn takeover restores the abandoned claim with its id; another body is still refused."""
     await _begin(stores, verification_id="ve_first")
-    stores.time_passes(LEASE_MS)
+    await _overdue(stores)
     for fence in ("f2", "f3"):
         assert (await _begin(stores, fence, verification_id="ve_later")).abandoned == Abandoned("ve_first")
         await _withdraw(stores, fence)
