@@ -85,6 +85,7 @@ class Undoing:
                 with suppress(UnknownVerification):  # it is taken back already, or what was written is another's
                     await self._store.take_back(abandoned.unsent)
                 found = await self._store.read(abandoned.verification_id)
+            await self._store.secure(found)
         except UnknownVerification:
             return None
         except StoreUnavailable:

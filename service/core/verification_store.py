@@ -183,6 +183,9 @@ class VerificationStore(Protocol):
         due now; then `is_followed` is true.
         """
 
+    async def secure(self, verification: Verification) -> None:
+        """Make sure that a failover does not lose what was written of a verification, as `issue` and `resend` do."""
+
     async def take_back(self, send: WrittenSend) -> None:
         """Take back a send that was never handed to the provider, as if it were `passing`.
 

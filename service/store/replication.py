@@ -106,6 +106,11 @@ class ReplicatedVerifications(RedisVerifications):
             await self._look(verification.id, sends=len(sent.sends))
         return sent
 
+    async def secure(self, verification: Verification) -> None:
+        """Wait for the sends of a verification, which another process may not have done."""
+        if self._waits_for_issues:
+            await self._look(verification.id, sends=len(verification.sends))
+
     async def _check(self, check: Check) -> CheckResult:
         result: CheckResult = await self._decide(check)
         if result.verdict is not Verdict.APPROVED:

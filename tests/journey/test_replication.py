@@ -8,6 +8,7 @@ import pytest
 from twilio.request_validator import RequestValidator
 
 from tests.conftest import NUMBER
+from tests.journey.test_idempotency import died
 from tests.journey.test_replies import words_in
 from tests.redis_client.servers import replicated_server
 
@@ -85,6 +86,24 @@ async def test_an_issue_that_is_not_replicated_sends_nothing(waiting):
     assert service.messages() == []
     status, _, _ = await service.call("POST", "/v1/verifications", {"to": NUMBER}, headers={"Idempotency-Key": "first"})
     assert (status, len(service.messages())) == (201, 1)
+
+
+@pytest.mark.parametrize("is_resend", [False, True])
+async def test_what_a_dead_process_has_sent_is_told_once_the_replica_has_it(waiting, replicated, is_resend):
+    """The repeat that takes over its Idempotency-Key waits too: 503 while the replica is frozen, then the same send."""
+    service, frozen = waiting
+    asked, wanted = ("/v1/verifications", {"to": NUMBER}), 201
+    if is_resend:
+        asked, wanted = (f"/v1/verifications/{(await service.issue())['id']}/resend",), 200
+    keyed = {"headers": {"Idempotency-Key": "first"}}
+    _, first, _ = await service.call("POST", *asked, **keyed)
+    died(replicated[0].admin, left_over=True)
+    with frozen():
+        status, problem, _ = await service.call("POST", *asked, **keyed)
+        assert (status, problem["code"]) == (503, "store_unavailable")
+    status, again, _ = await service.call("POST", *asked, **keyed)
+    assert (status, again["id"], len(again["sends"])) == (wanted, first["id"], len(first["sends"]))
+    assert len(service.messages()) == len(first["sends"])
 
 
 async def test_a_reply_is_approved_once_the_replica_goes_on(waiting, eventually):
