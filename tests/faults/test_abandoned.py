@@ -137,3 +137,30 @@ async def test_an_outage_that_outlasts_the_lease_sends_once(start, launch, own_r
     assert (status, len(service.messages())) == (201 if step == "issue" else 200, sent + 1)
     assert await ask(service, asked, "order-7") == (status, told)
     assert (await service.verify(told["id"], service.codes()[-1]))["verdict"] == "approved"
+
+
+@pytest.mark.parametrize("step", ["issue", "resend"])
+async def test_a_write_that_comes_late_is_not_taken_for_a_message(running, monkeypatch, step):
+    """The first request's write reaches Redis as its repeat writes: the repeat gets 503, and the next one sends."""
+    issued = await running.issue()
+    asked = (PATH, {"to": NUMBER}) if step == "issue" else (f"{PATH}/{issued['id']}/resend", None)
+    write, take_back, late = getattr(RedisVerifications, step), RedisVerifications.take_back, []
+
+    async def write_late(*given, **named):
+        late.append((given, named))
+        if len(late) == 1:
+            await away()
+        if len(late) == 2:
+            await write(*late[0][0], **late[0][1])
+        return await write(*given, **named)
+
+    async def take_back_later(*given):
+        return await (take_back if len(late) > 1 else away)(*given)
+
+    monkeypatch.setattr(RedisVerifications, step, write_late)
+    monkeypatch.setattr(RedisVerifications, "take_back", take_back_later)
+    assert [(await ask(running, asked, "order-7"))[0] for _ in range(2)] == [503, 503]
+    assert len(running.messages()) == 1
+    status, told = await ask(running, asked, "order-7")
+    assert (status, len(running.messages())) == (201 if step == "issue" else 200, 2)
+    assert (await running.verify(told["id"], running.codes()[-1]))["verdict"] == "approved"

@@ -197,12 +197,16 @@ BEHAVIOURS = {
     },
     "an ambiguous send is not repeated": {
         "restarts a request that has died": (
-            partial(find, "idempotency", "unnot", r"^not \w+$"),
+            partial(find, "idempotency", "unnot", r"^not \w+$", r"'fp', "),
             ledgers.test_an_abandoned_request_is_taken_over_by_one,
+        ),
+        "does not wait for the first request to be undone": (
+            partial(find, "idempotency", "unnot", r"^not \w+$", r"'overdue', 1\)"),
+            ledgers.test_a_claim_is_taken_over_when_its_process_has_had_time_to_end_it,
         ),
         "takes no lease": (
             partial(find, "idempotency", "drop", r"'by', \w+, 'over', 1\)$"),
-            ledgers.test_an_abandoned_request_is_taken_over_by_one,
+            partial(ledgers.test_a_request_that_was_taken_over_ends_nothing, step=ledgers._release),
         ),
         "knows no fence": (
             partial(find, "idempotency", "right", r"^\w+ ~= \w+ or \w+$"),
