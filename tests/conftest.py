@@ -190,10 +190,10 @@ def _eventually():
 
 
 @asynccontextmanager
-async def serving(app, *, listener=None, protocol=HttpProtocol):
+async def serving(app, *, listener=None, protocol=HttpProtocol, **options):
     """Serve an ASGI application on a loopback port in this event loop; yield its URL."""
     listener = listener or free_listener()
-    server = Server(app, protocol=protocol, log_level="error", timeout_graceful_shutdown=2)
+    server = Server(app, protocol=protocol, log_level="error", timeout_graceful_shutdown=2, **options)
     server.capture_signals = _no_signals  # the test runner keeps its own handlers
     task = asyncio.create_task(server.serve(sockets=[listener]))
     while not server.started:
@@ -283,7 +283,9 @@ async def starter(valkey):
             inbound = {"message_url": f"{url}/twilio/message", "voice_url": f"{url}/twilio/voice"}
             account = SandboxSettings(**{"delivery_seconds": 0.02, **inbound, **(sandbox or {})})
             simulated_twilio = create_sandbox(account)
-            sandbox_url = await stack.enter_async_context(serving(simulated_twilio, protocol=DroppingProtocol))
+            # The client of the service closes idle connections first, or a message after a pause may meet a closed one.
+            of_twilio = {"protocol": DroppingProtocol, "timeout_keep_alive": 60}
+            sandbox_url = await stack.enter_async_context(serving(simulated_twilio, **of_twilio))
             settings = settings_for(url, overrides.pop("redis_url", valkey), sandbox_url, account, **overrides)
             key = await create_key(settings)
             service = create_app(settings, event_log=event_log or (lambda *_, **__: None))
