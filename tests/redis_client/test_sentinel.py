@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -56,6 +56,64 @@ async def test_no_sentinel_at_all_is_a_connection_error():
     async with opened(f"redis+sentinel://127.0.0.1:{free_port()},127.0.0.1:{free_port()}/main") as redis:
         with pytest.raises(RedisConnectionError, match="no Sentinel names a primary for 'main'"):
             await redis.ping()
+
+
+@contextmanager
+def sentinels_that_disagree(folder):
+    """Run two nodes, a Sentinel that still names the first one, and two that name the second since a failover."""
+    with server(folder / "old") as old, server(folder / "new") as new, ExitStack() as stack:
+        ports = []
+        for number, (node, epoch) in enumerate([(old, 0), (new, 1), (new, 1)]):
+            config = folder / f"sentinel{number}.conf"
+            # A quorum that is never reached: no Sentinel changes anything.
+            config.write_text(
+                f"sentinel monitor main 127.0.0.1 {node.port} 9\nsentinel config-epoch main {epoch}\n"
+                "sentinel down-after-milliseconds main 60000\n"
+            )
+            program = (str(config), "--sentinel")
+            ports.append(stack.enter_context(server(folder / f"sentinel{number}", program=program)).port)
+        yield old, new, ports
+
+
+@pytest.mark.parametrize("fault", ["accepts writes", "is a replica", "is frozen", "is dead"])
+async def test_a_sentinel_that_was_left_behind_misleads_nobody(tmp_path, fault):
+    """Commands reach the node of the newest configuration, wherever the Sentinel of an older one stands in the URL."""
+    with sentinels_that_disagree(tmp_path) as (old, new, ports):
+        match fault:
+            case "is a replica":
+                old.admin.replicaof("127.0.0.1", free_port())
+            case "is frozen":
+                old.freeze()
+            case "is dead":
+                old.kill()
+        for order in (ports, ports[::-1], ports[:2]):
+            new.admin.flushall()
+            hosts = ",".join(f"127.0.0.1:{port}" for port in order)
+            async with opened(f"redis+sentinel://{hosts}/main") as redis:
+                assert await redis.run(COUNT, ["n"], []) == 1
+                assert new.admin.get("n") == b"1"
+
+
+async def test_of_two_nodes_that_are_named_alike_the_primary_is_connected_to(tmp_path):
+    """Sentinels of one configuration that name different nodes: the one that is a primary is found."""
+    with sentinel_service(tmp_path) as (primary, replica, _), ExitStack() as stack:
+        hosts = []
+        for node in (replica, primary):
+            config = tmp_path / f"of{node.port}.conf"
+            config.write_text(f"sentinel monitor other 127.0.0.1 {node.port} 9")
+            one = stack.enter_context(server(tmp_path / f"of{node.port}", program=(str(config), "--sentinel")))
+            hosts.append(f"127.0.0.1:{one.port}")
+        async with opened(f"redis+sentinel://{','.join(hosts)}/other") as redis:
+            assert await redis.run(COUNT, ["n"], []) == 1
+            assert primary.admin.get("n") == b"1"
+
+
+async def test_a_frozen_sentinel_leaves_time_for_the_command(tmp_path):
+    """While one of two Sentinels is frozen, the first command connects and succeeds within its timeout."""
+    with sentinel_service(tmp_path) as (_, _, sentinel), server(tmp_path / "frozen") as frozen:
+        frozen.freeze()
+        async with opened(f"redis+sentinel://127.0.0.1:{frozen.port},127.0.0.1:{sentinel.port}/main") as redis:
+            assert await redis.run(COUNT, ["n"], []) == 1
 
 
 @pytest.mark.slow
