@@ -19,13 +19,16 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import ReadOnlyError, RedisError
+from redis.exceptions import MasterDownError, ReadOnlyError, RedisError
 
 from service.redis_client.resp import Parser, ProtocolError
 
 # A command on its way: the future of its reply, its deadline (event loop clock, seconds), and its bytes. A plain tuple,
 # because to make a named one and to read its fields takes several times as long.
 Command: TypeAlias = tuple[asyncio.Future[Any], float, bytes]
+
+# Beside READONLY and MASTERDOWN: a primary that was cut off from its replicas, or cannot write to its disk.
+_WRITES_REFUSED = ("NOREPLICAS ", "MISCONF ")
 
 
 class Connection(asyncio.Protocol):
@@ -36,14 +39,14 @@ class Connection(asyncio.Protocol):
         writer: asyncio.StreamWriter,
         *,
         on_writable: Callable[[], None],
-        on_read_only: Callable[["Connection"], None],
+        on_refused: Callable[["Connection"], None],
         on_closed: Callable[["Connection"], None],
     ) -> None:
         self.awaiting_reply: deque[Command] = deque()
         self.socket_closed = asyncio.Event()
         self._writer = writer  # kept because it closes the transport when it is garbage collected
         self._transport = writer.transport
-        self._on_writable, self._on_read_only, self._on_closed = on_writable, on_read_only, on_closed
+        self._on_writable, self._on_refused, self._on_closed = on_writable, on_refused, on_closed
         self._loop = asyncio.get_running_loop()
         self.opened_at = self._last_input_at = self._loop.time()
         self._parser = Parser()
@@ -151,5 +154,5 @@ class Connection(asyncio.Protocol):
     def _fail(self, future: asyncio.Future[Any], error: RedisError) -> None:
         if not future.done():
             future.set_exception(error)
-        if isinstance(error, ReadOnlyError):
-            self._on_read_only(self)
+        if isinstance(error, ReadOnlyError | MasterDownError) or str(error).startswith(_WRITES_REFUSED):
+            self._on_refused(self)

@@ -33,7 +33,7 @@ MAX_COMMANDS_IN_FLIGHT = 10_000
 COMMANDS_PER_WRITE = 16
 _FIRST_PAUSE_SECONDS = 0.05
 _LONGEST_PAUSE_SECONDS = 0.5
-_KEEP_READ_ONLY_SECONDS = 0.5
+_KEEP_REFUSING_SECONDS = 0.5
 _ONE_TURN_SECONDS = 0.001  # a timer this far away fires after the event loop has read its sockets
 
 
@@ -149,7 +149,7 @@ class Node:
             self._failures = 0
             self._failure = None
             self._connection = Connection(
-                writer, on_writable=self._on_writable, on_read_only=self._on_read_only, on_closed=self._on_closed
+                writer, on_writable=self._on_writable, on_refused=self._on_refused, on_closed=self._on_closed
             )
             self._connections.add(self._connection)
             self._flush()
@@ -160,10 +160,10 @@ class Node:
         if self._unwritten and not self._flush_scheduled:
             self._schedule_flush()
 
-    def _on_read_only(self, connection: Connection) -> None:
-        # The node is a replica now: the next command connects again, because Sentinel or DNS may name the new primary.
-        # A new connection is kept, or a permanent replica would get a new one for each command.
-        if connection is self._connection and self._loop.time() - connection.opened_at > _KEEP_READ_ONLY_SECONDS:
+    def _on_refused(self, connection: Connection) -> None:
+        # The node takes no writes, as a replica does: the next command connects again, because Sentinel, DNS or a proxy
+        # may name the new primary. A new connection is kept, or a permanent replica would get one for each command.
+        if connection is self._connection and self._loop.time() - connection.opened_at > _KEEP_REFUSING_SECONDS:
             self.renew_connection()
 
     def _on_closed(self, connection: Connection) -> None:

@@ -187,12 +187,12 @@ class WaitingNode:
         if self._connection is None or not self._connection.is_writable():
             writer = await self._connect()
             self._connection = Connection(
-                writer, on_writable=lambda: None, on_read_only=self._on_closed, on_closed=self._on_closed
+                writer, on_writable=lambda: None, on_refused=self._on_closed, on_closed=self._on_closed
             )
         return self._connection
 
     def _on_closed(self, connection: Connection) -> None:
-        # Also on READONLY: the node is a replica now, and Sentinel or DNS may name the new primary.
+        # Also when the node refuses writes: it may be a replica now, and Sentinel or DNS may name the new primary.
         if connection is self._connection:
             self._connection = None
             connection.retire()

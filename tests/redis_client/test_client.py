@@ -4,13 +4,14 @@ import asyncio
 import contextlib
 import hashlib
 import random
+import shutil
 import socket
 import time
 from inspect import signature
 
 import pytest
 import uvloop
-from redis.exceptions import AuthenticationError, ReadOnlyError, ResponseError
+from redis.exceptions import AuthenticationError, ResponseError
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
@@ -358,16 +359,32 @@ async def test_close_ends_an_attempt_to_connect(node):
         assert kinds(await outcomes([call])) == {RedisConnectionError}
 
 
-async def test_a_demoted_primary_gets_a_new_connection(redis, node):
-    """The caller gets READONLY once, and the next command uses a new connection."""
+def without_primary(node):
+    node.admin.replicaof("127.0.0.1", 1)
+
+
+def without_replicas(node):
+    node.admin.config_set("min-replicas-to-write", 1)
+
+
+def without_disk(node):
+    node.admin.config_set("save", "3600 1")
+    shutil.rmtree(node.folder)
+    node.admin.bgsave()
+    eventually(lambda: node.admin.info("persistence")["rdb_last_bgsave_status"] == "err")
+
+
+@pytest.mark.parametrize("refuse_writes", [without_primary, without_replicas, without_disk])
+async def test_a_node_that_takes_no_writes_any_more_gets_a_new_connection(redis, node, refuse_writes):
+    """The caller gets the error once, and the next command connects anew: the name may belong to another node now."""
     before = await redis.command("CLIENT", "ID")
     await asyncio.sleep(0.6)
-    node.admin.replicaof("127.0.0.1", 1)
-    with pytest.raises(ReadOnlyError):
+    refuse_writes(node)
+    with pytest.raises(ResponseError):
         await redis.run(COUNT, ["n"], [])
     assert await redis.command("CLIENT", "ID") > before
     after = await redis.command("CLIENT", "ID")
-    with pytest.raises(ReadOnlyError):
+    with pytest.raises(ResponseError):
         await redis.command("SET", "n", 1)
     assert await redis.command("CLIENT", "ID") == after  # new: a permanent replica does not get one per command
 
