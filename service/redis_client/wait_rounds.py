@@ -140,13 +140,14 @@ class WaitingNode:
         count = self._add(commands, self._wait)
         every = [reply for reply, _, _ in commands]
         connection.write(commands)
+        refusal: ResponseError | None = None
         try:
             replicas = await count  # the last reply: all others are here too, or the connection has closed
         except ResponseError as error:  # else the connection has closed
             self._end_connection()
-            if "UNBLOCKED" not in f"{error.status_code} {error}":
-                raise
-            replicas = -1  # the node has become a replica
+            replicas = -1
+            if "UNBLOCKED" not in f"{error.status_code} {error}":  # it means that the node has become a replica
+                refusal = error
         except asyncio.CancelledError:
             connection.close("Redis does not answer")
             raise
@@ -158,7 +159,8 @@ class WaitingNode:
         for (*_, written), reply in zip(waiting, replies, strict=True):
             if written.done():
                 continue
-            if failure := failures[reply]:  # the result of this script alone
+            # The script's own error comes first: a replica refuses WAIT, and says MOVED or READONLY to the script.
+            if failure := failures[reply] or (refusal and _own(refusal)):
                 written.set_exception(failure)
             else:
                 written.set_result(Written(reply.result(), is_replicated))
@@ -205,6 +207,11 @@ class WaitingNode:
 def _fail(waiting: list[_Waiting], error: RedisError) -> None:
     for *_, written in waiting:
         if not written.done():
-            own = type(error)(*error.args)  # one for each: a raised exception collects its own traceback
-            own.__cause__ = error
-            written.set_exception(own)
+            written.set_exception(_own(error))
+
+
+def _own(error: RedisError) -> RedisError:
+    """Return the error of one of several callers: a raised exception collects its own traceback."""
+    own = type(error)(*error.args)
+    own.__cause__ = error
+    return own

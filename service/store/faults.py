@@ -95,7 +95,7 @@ FIXES = {
 _REPLIES = [
     (re.compile(pattern), cause)
     for pattern, cause in {
-        r"^READONLY": StoreCause.REPLICA,
+        r"^READONLY|cannot be used with replica": StoreCause.REPLICA,  # a replica that accepts writes refuses WAIT
         r"^MOVED": StoreCause.MOVED,
         r"^CROSSSLOT": StoreCause.CROSS_SLOT,
         r"^OOM": StoreCause.OUT_OF_MEMORY,

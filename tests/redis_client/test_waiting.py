@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import NoPermissionError, ResponseError
+from redis.exceptions import NoPermissionError, ReadOnlyError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from service.redis_client import Script, WaitPolicy
@@ -185,6 +185,20 @@ async def test_a_node_that_becomes_a_replica_reports_nothing_as_replicated(repli
         await asyncio.to_thread(eventually, lambda: primary.admin.info("replication")["connected_slaves"] == 1)
 
 
+async def test_a_replica_is_named_as_the_cause(replicated):
+    """A node that is a replica by now refuses the script and WAIT: the script's own error is told, not that of WAIT."""
+    primary, _ = replicated
+    async with opened(primary.url, wait=POLICY) as redis:
+        await redis.run_and_wait(WRITE, ["k"], ["0"])
+        primary.admin.replicaof("127.0.0.1", 1)
+        try:
+            with pytest.raises(ReadOnlyError):
+                await redis.run_and_wait(WRITE, ["k"], ["1"])
+        finally:
+            primary.admin.replicaof("NO", "ONE")
+    await asyncio.to_thread(eventually, lambda: primary.admin.info("replication")["connected_slaves"] == 1)
+
+
 async def test_a_missing_permission_is_named(replicated):
     """A user that may not WAIT gets that error, and waits for nothing in vain."""
     primary, _ = replicated
@@ -220,3 +234,16 @@ async def test_a_slot_that_moves_is_followed(tmp_path):
                 node.admin.execute_command("CLUSTER SETSLOT", slot, "NODE", target_id)
             assert (await redis.run_and_wait(WRITE, ["k"], ["moved"])).result == b"moved"
             assert target.admin.get("k") == b"moved"
+
+
+async def test_a_promoted_replica_is_followed(tmp_path):
+    """After a failover of a cluster the first wait runs on the new primary, although the old one still replies."""
+    with cluster(tmp_path, (0, 16383), (1, 0)) as (primary, replica):
+        replica.admin.execute_command("CLUSTER REPLICATE", primary.admin.execute_command("CLUSTER MYID"))
+        eventually(lambda: replica.admin.info("replication").get("master_link_status") == "up")
+        async with opened(f"redis+cluster://127.0.0.1:{primary.port}", wait=WaitPolicy(0, 10)) as redis:
+            await redis.run_and_wait(WRITE, ["k"], ["0"])
+            replica.admin.execute_command("CLUSTER FAILOVER", "TAKEOVER")
+            await asyncio.to_thread(eventually, lambda: primary.admin.info("replication")["role"] == "slave")
+            assert (await redis.run_and_wait(WRITE, ["k"], ["moved"])).result == b"moved"
+            assert replica.admin.get("k") == b"moved"

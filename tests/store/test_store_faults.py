@@ -11,8 +11,10 @@ import threading
 import pytest
 import redis as redis_py
 import uvloop
+from redis.exceptions import ResponseError
 
 from service.core.store_health import StoreCause
+from service.redis_client import WaitPolicy
 from service.store.faults import FIXES, fault_of
 from service.store.health import RedisHealth, commands_of
 from service.store.scripts import Scripts, load_scripts
@@ -89,6 +91,16 @@ async def test_a_replica(node, tmp_path):
         health = await look(replica.url)
         assert {fault.cause for fault in health.faults.values()} <= {StoreCause.REPLICA, StoreCause.PRIMARY_DOWN}
         assert (health.is_ready, health.api_keys.cause) == (False, StoreCause.PRIMARY_DOWN)
+
+
+async def test_a_replica_that_accepts_writes(node, tmp_path):
+    """A replica with `replica-read-only no` refuses to wait for others, and is named as the cause."""
+    with server(tmp_path / "replica", "--replica-read-only", "no") as replica:
+        replica.admin.replicaof(HERE, node.port)
+        async with opened(replica.url, wait=WaitPolicy(1, 100)) as client:
+            with pytest.raises(ResponseError) as refused:
+                await client.command_and_wait("SET", "otp:k", "", key="otp:k")
+        assert fault_of(refused.value).cause is StoreCause.REPLICA
 
 
 async def test_a_primary_without_its_replicas(node):
