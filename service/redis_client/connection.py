@@ -27,8 +27,8 @@ from service.redis_client.resp import Parser, ProtocolError
 # because to make a named one and to read its fields takes several times as long.
 Command: TypeAlias = tuple[asyncio.Future[Any], float, bytes]
 
-# Beside READONLY and MASTERDOWN: a primary that was cut off from its replicas, or cannot write to its disk.
-_WRITES_REFUSED = ("NOREPLICAS ", "MISCONF ")
+# A primary that was cut off from its replicas, or cannot write to its disk; a replica behind a proxy (`-ERR READONLY`).
+_WRITES_REFUSED = ("NOREPLICAS ", "MISCONF ", "READONLY ")
 
 
 class Connection(asyncio.Protocol):

@@ -214,8 +214,8 @@ def _cause_of_reply(error: RedisError) -> StoreCause | None:
 
 
 def _reply(error: RedisError) -> str:
-    """Return the whole error reply: redis-py removes its code."""
-    return f"{error.status_code or ''} {error}".strip()
+    """Return the whole error reply: redis-py removes its code. Some providers put ERR before the code of the server."""
+    return f"{error.status_code or ''} {error}".strip().removeprefix("ERR ")
 
 
 def _detail(error: BaseException) -> str:

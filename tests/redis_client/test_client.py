@@ -389,6 +389,16 @@ async def test_a_node_that_takes_no_writes_any_more_gets_a_new_connection(redis,
     assert await redis.command("CLIENT", "ID") == after  # new: a permanent replica does not get one per command
 
 
+async def test_a_refusal_that_a_proxy_passes_on_as_another_error_counts_too(redis):
+    """`-ERR READONLY …`, as some providers write it, gets a new connection too."""
+    refused = Script("refused", "#!lua\nreturn redis.error_reply('ERR READONLY You can not write against a replica.')")
+    before = await redis.command("CLIENT", "ID")
+    await asyncio.sleep(0.6)
+    with pytest.raises(ResponseError):
+        await redis.run(refused, ["n"], [])
+    assert await redis.command("CLIENT", "ID") > before
+
+
 async def test_errors_of_redis_and_of_scripts_are_response_errors(redis):
     """The error that Redis sends reaches only its own caller, with the text of Redis."""
     broken = Script("broken", "#!lua\nreturn redis.call('INCR', KEYS[1])")

@@ -15,6 +15,7 @@ from redis.exceptions import ResponseError
 
 from service.core.store_health import StoreCause
 from service.redis_client import WaitPolicy
+from service.redis_client.redis_py import error_of_reply
 from service.store.faults import FIXES, fault_of
 from service.store.health import RedisHealth, commands_of
 from service.store.scripts import Scripts, load_scripts
@@ -101,6 +102,12 @@ async def test_a_replica_that_accepts_writes(node, tmp_path):
             with pytest.raises(ResponseError) as refused:
                 await client.command_and_wait("SET", "otp:k", "", key="otp:k")
         assert fault_of(refused.value).cause is StoreCause.REPLICA
+
+
+def test_an_error_that_a_proxy_passes_on_as_another_one_keeps_its_cause():
+    """Some providers write `-ERR READONLY …`."""
+    for reply in ("READONLY You can't write", "ERR READONLY You can't write"):
+        assert fault_of(error_of_reply(reply)).cause is StoreCause.REPLICA
 
 
 async def test_a_primary_without_its_replicas(node):
