@@ -48,7 +48,8 @@ FIXES = {
         "Redis's certificate is signed by an unknown authority: add ?ssl_ca_certs=FILE with its CA to REDIS_URL."
     ),
     StoreCause.TLS_HOST_NAME: (
-        "Redis's certificate is for another name: write that name in REDIS_URL, or renew the certificate for this one."
+        "Redis's certificate is for another name: write that name in REDIS_URL, let the cluster or Sentinel announce "
+        "it, or renew the certificate for this one."
     ),
     StoreCause.TLS_EXPIRED: "Redis's certificate is out of date, or a clock is wrong: renew it, or set the clock.",
     StoreCause.TLS_CLIENT_CERTIFICATE: (
