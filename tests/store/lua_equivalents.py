@@ -36,7 +36,6 @@ EQUIVALENT = (
     ("clock", "boundary|right|arithmetic", r"'TTL'", "extends a TTL more often than necessary"),
     ("deliver|refuse", "true", r"\A\w+(\[\d\])? ~= ''$", "an empty error code is read as none"),
     ("resend", "true", r"\AARGV\[6\] ~= ''$", "no send has an empty tag"),
-    ("limit", "left", r"\Aredis\.call\('HGET', \w+, \w+\) or 0$", "returns nothing either way"),
     (
         "limit",
         "arithmetic|right",
@@ -44,7 +43,6 @@ EQUIVALENT = (
         "the newest slice is the last one",
     ),
     ("retry", "left", r"\Astring\.match\(.* or ''$", "an unreadable entry stays unreadable"),
-    ("windows", "left", r" or 'failed_checks'$", "any other word means this one"),
     ("windows", "right", r"\A\w+ or tonumber\(\w+\) > \w+$", "the newest instant of a log is its last"),
     (
         "windows",
@@ -60,7 +58,8 @@ EQUIVALENT = (
     ("postpone", "right", r"\A\w+ and ARGV", "an unreadable entry is given up, not tried"),
     ("refuse", "first", r"\ASEND\.(channel|feedback|error_code) \.\. .*\n.*'HDEL'", "a fresh send has none of these"),
     ("refuse", "flag", r"'LT'$", "no record lives for less than a minute"),
-    ("deliver", "left|right", r"\A(\w+ and \w+ == 'pending'|.* == '1' and \w+\(\w+\))$", "fall_back.lua removes it"),
+    ("deliver", "left|right", r"\A\w+ and \w+ == 'pending'$", "fall_back.lua removes it"),
+    ("deliver", "left", r" == '1' and \w+\(\w+\)$", "fall_back.lua removes it"),
     ("deliver", "right", r"\A\w+ and \w+ == 'pending' and \w+ == \w+$", "fall_back.lua removes it"),
     ("refuse", "left", r"\A\w+ and 1$", "true is shown as 1"),
 )

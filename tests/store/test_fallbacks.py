@@ -406,6 +406,22 @@ async def test_a_resend_outside_the_list_waits_for_its_own_channel(stores, chann
     assert (await claim(stores, issued)).channel is Channel.SMS
 
 
+@pytest.mark.parametrize(
+    ("channel", "wait_seconds"),
+    [(Channel.SMS, 40), (Channel.WHATSAPP, CHANNELS[Channel.WHATSAPP].wait_seconds)],
+    ids=["the newest again", "the first again"],
+)
+async def test_a_resend_after_a_fallback_compares_with_the_newest_message(stores, channel, wait_seconds):
+    """A resend by the channel that has followed keeps its wait; one by an earlier channel has the default."""
+    issued, due = await claimed(stores)
+    sent = await follow(stores, due, "111111")
+    await stores.resend(sent, "222222", channel)
+    stores.time_passes((wait_seconds - 1) * SECOND_MS)
+    assert await claim(stores, issued) is None
+    stores.time_passes(SECOND_MS)
+    assert (await claim(stores, issued)).channel is Channel.VOICE
+
+
 async def test_a_resend_during_a_lease_overtakes_it(stores):
     """When somebody asks for a message while the next channel is claimed, the claim writes nothing."""
     issued, due = await claimed(stores)

@@ -157,6 +157,16 @@ def test_a_unit_is_returned_to_its_own_slice(stores):
     assert limit.counts("otp:limit:test:x") == limit.counts("otp:limit:test:y")
 
 
+def test_a_unit_is_returned_to_a_longer_window_when_a_shorter_one_has_ended(stores):
+    """A unit whose slice of the first window was deleted meanwhile is still removed from its slice of the second."""
+    limit, limits = VirtualLimit(stores), Limits(((2, 100_000), (2, 400_000)))
+    for at_ms in (1, 205_000):
+        assert limit.reserve("otp:limit:test:x", limits, at_ms) == 0
+    assert limit.reserve("otp:limit:test:y", limits, 205_000) == 0
+    limit.give_back("otp:limit:test:x", limits, 1, 206_000)
+    assert limit.counts("otp:limit:test:x") == limit.counts("otp:limit:test:y")
+
+
 def _is_recent(field, at_ms):
     window_ms, slice_number = map(int, field.split(b":"))
     return slice_number >= (NEVER_MS + at_ms - window_ms) // -(-window_ms // 20)
