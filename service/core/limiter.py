@@ -19,7 +19,9 @@ from service.core.limits import UNLIMITED, Limit, Limited, Limits, LimitStore, U
 from service.core.phone import CountryNotAllowed
 from service.core.prices import Budget, BudgetUse
 from service.core.profiles import Issued
+from service.core.shared_limits import SharedLimits
 from service.core.store_health import StoreUnavailable
+from service.core.verification import partition_of
 
 _SIGN_INS = parse_limits("10/10m,50/1d")  # of one address; an operator needs one a day
 
@@ -30,6 +32,10 @@ class ClientIpRequired(Exception):
 
 class Countable(Issued, Protocol):
     """What a send is counted by: a verification, new or not, has it."""
+
+    @property
+    def id(self) -> str:
+        """The id of the verification, whose partition is that of the number."""
 
     @property
     def to(self) -> str:
@@ -73,7 +79,7 @@ class Limiter:
         breakers: Mapping[Channel, Breaker] = MappingProxyType({}),
         segments: Callable[[Issued], Awaitable[int]] = _one_segment,
     ) -> None:
-        self._store = store
+        self._limits = SharedLimits(store)
         self._keyring = keyring
         self._policy = policy
         self._breakers = breakers
@@ -117,7 +123,10 @@ class Limiter:
         budget = None if is_test else self._policy.budget
         price = None if budget is None else partial(self._price, budget, send, channel)
         is_allowed = self.reaches(channel, country)
-        return Reservation(self._store, units, breaker=breaker, is_allowed=is_allowed, price=price)
+        partition = partition_of(send.id)
+        return Reservation(
+            self._limits, units, partition=partition, breaker=breaker, is_allowed=is_allowed, price=price
+        )
 
     def reaches(self, channel: Channel, country: str) -> bool:
         """Tell whether messages of a channel are sent to a country."""
@@ -134,7 +143,7 @@ class Limiter:
         budget = self._policy.budget
         if budget is None:
             return None
-        used = await self._store.used(self._budget_unit(budget, 1))
+        used = await self._limits.used(self._budget_unit(budget, 1))
         return BudgetUse(used, budget.most, budget.prices.currency)
 
     def _budget_unit(self, budget: Budget, cost: int) -> Unit:
@@ -161,7 +170,7 @@ class Limiter:
         await self._admit(Unit(Limit.API_KEY, tag, self._policy.api_key))
 
     async def _admit(self, unit: Unit) -> None:
-        refusal = await Reservation(self._store, [unit]).ask()
+        refusal = await Reservation(self._limits, [unit]).ask()
         if refusal is not None:
             raise refusal
 
@@ -175,14 +184,16 @@ class Reservation:
 
     def __init__(
         self,
-        store: LimitStore,
+        limits: SharedLimits,
         units: Sequence[Unit],
         *,
+        partition: str | None = None,
         breaker: Breaker | None = None,
         is_allowed: bool = True,
         price: Callable[[], Awaitable[Unit]] | None = None,
     ) -> None:
-        self._store = store
+        self._limits = limits
+        self._partition = partition  # of the number; None: of none
         self._is_allowed = is_allowed  # the channel may send to this country
         self._breaker = breaker
         self._probe: float | None = None
@@ -204,7 +215,7 @@ class Reservation:
             return None
         failure: StoreUnavailable | None = None
         refusals: list[Limited] = []
-        for unit, answer in zip(units, await self._store.reserve(units), strict=True):
+        for unit, answer in await self._limits.reserve(units, self._partition):
             if isinstance(answer, StoreUnavailable):
                 failure = answer
             elif answer.wait_ms:
@@ -232,7 +243,7 @@ class Reservation:
         returned = [(unit, at_ms) for unit, at_ms in self._granted if unit.kind in kinds]
         self._granted = [each for each in self._granted if each not in returned]
         if returned:
-            await self._store.give_back(returned)
+            await self._limits.give_back(returned)
 
     def end_probe(self) -> None:
         """Note the end of this send: if it was the breaker's probe and got no answer, another send may be the probe."""

@@ -58,6 +58,7 @@ class Unit(NamedTuple):
     tag: str
     limits: Limits
     amount: int = 1
+    partition: str | None = None  # with which a spare counter lies: see `shared_limits`
 
 
 class Limited(Exception):
@@ -79,6 +80,10 @@ class Reserved(NamedTuple):
 
 class LimitStore(Protocol):
     """Counts limits that do not belong to one number. Each unit is an atomic step; all are reserved in parallel."""
+
+    @property
+    def has_shards(self) -> bool:
+        """Tell whether some counters can fail while others work."""
 
     async def reserve(self, units: Sequence[Unit]) -> Sequence[Reserved | StoreUnavailable]:
         """Reserve one unit of each limit. Without a grant nothing was counted, or it is unknown whether it was."""

@@ -44,7 +44,7 @@ class RedisClient:
         self._sentinel_watch = sentinel_watch
         self._timeout_seconds = timeout_seconds
         self._loop = asyncio.get_running_loop()
-        self._is_cluster = isinstance(nodes, Cluster)
+        self.is_cluster = isinstance(nodes, Cluster)
 
     async def run(self, script: Script, keys: Sequence[str], args: Sequence[Argument]) -> Any:
         """Run a script on the node of its first key and return its result (bytes, int, None or lists of them).
@@ -75,11 +75,11 @@ class RedisClient:
         The script takes any number of keys, followed by the arguments of all, and returns a list. A single server runs
         it once with all keys, so one error is the result of all. A cluster runs it once for each key, concurrently.
         """
-        if not self._is_cluster:
+        if not self.is_cluster:
             results = await self._run_for(script, keyed_args)
             if not any(isinstance(result, ClusterCrossSlotError) for result in results):
                 return results
-            self._is_cluster = True  # a cluster behind one address, as some providers offer; nothing has run yet
+            self.is_cluster = True  # a cluster behind one address, as some providers offer; nothing has run yet
         return [result for [result] in await asyncio.gather(*(self._run_for(script, [each]) for each in keyed_args))]
 
     async def _run_for(self, script: Script, keyed_args: Sequence[tuple[str, Sequence[Argument]]]) -> list[Any]:

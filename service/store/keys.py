@@ -143,9 +143,9 @@ def funnel_merged(name: str) -> str:
     return f"{funnel_prefix(f'{int(name[1:]) % 16:x}')}all:{name}"
 
 
-def limit(kind: str, tag: str) -> str:
-    """Name a limit that is not bound to a number: it has its own slot."""
-    return f"otp:limit:{kind}:{tag}"
+def limit(kind: str, tag: str, partition: str | None = None) -> str:
+    """Name a limit that is not bound to a number: it has its own slot, and its spare counters lie with partitions."""
+    return f"otp:limit:{kind}:{tag}" if partition is None else f"otp:{{{partition}}}:limit:{kind}:{tag}"
 
 
 def session(tag: str) -> str:

@@ -24,6 +24,11 @@ class RedisLimits:
     def __init__(self, scripts: Scripts) -> None:
         self._scripts = scripts
 
+    @property
+    def has_shards(self) -> bool:
+        """Tell whether Redis is a cluster."""
+        return self._scripts.has_shards
+
     async def reserve(self, units: Sequence[Unit]) -> list[Reserved | StoreUnavailable]:
         """Reserve each unit, in one round trip."""
         return await self._run([(unit, "") for unit in units])
@@ -47,7 +52,8 @@ class RedisLimits:
 
     async def _run(self, steps: Sequence[tuple[Unit, int | str]]) -> list[Reserved | StoreUnavailable]:
         calls = [
-            (redis_keys.limit(unit.kind, unit.tag), (unit.limits.policy, at_ms, unit.amount)) for unit, at_ms in steps
+            (redis_keys.limit(unit.kind, unit.tag, unit.partition), (unit.limits.policy, at_ms, unit.amount))
+            for unit, at_ms in steps
         ]
         answers = await self._scripts.run_each("limit", calls)
         return [_reserved(answer) for answer in answers]

@@ -68,6 +68,11 @@ class Scripts:
             raise self._failed(prepared.name, failure) from failure
 
     @property
+    def has_shards(self) -> bool:
+        """Tell whether Redis is a cluster, as far as the client knows."""
+        return self._client.is_cluster
+
+    @property
     def waits(self) -> bool:
         """Tell whether the client was opened to wait for replicas."""
         return self._client.is_waiting
