@@ -27,13 +27,14 @@ from service.core.channels import ChannelUnavailable, ChannelUnfit
 from service.core.event_log import EventLog
 from service.core.issue_policy import ActionUnfit, IssuePolicy
 from service.core.keyring import Keyring
-from service.core.limiter import Limiter, Reservation
+from service.core.limiter import Limiter
 from service.core.limits import Limited
 from service.core.next_send import admit, write_next
 from service.core.partitions import PARTITIONS
 from service.core.phone import CountryNotAllowed
 from service.core.polling import Polling
 from service.core.profiles import Profiles
+from service.core.reservation import Reservation
 from service.core.sending import MessageRefused, ProviderUnavailable, Sending
 from service.core.store_health import StoreUnavailable
 from service.core.undoing import Undoing

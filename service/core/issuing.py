@@ -15,11 +15,12 @@ from service.core.idempotency import Abandoned, Idempotency, IdempotencyKey, Rep
 from service.core.issue_policy import IssuePolicy
 from service.core.issue_request import IssueRequest
 from service.core.keyring import Keyring
-from service.core.limiter import Limiter, Reservation
+from service.core.limiter import Limiter
 from service.core.next_send import admit, draw, write_next
 from service.core.phone import PhoneNumber, parse_number
 from service.core.profiles import Profile, Profiles
 from service.core.reports.blocked import UNSENT, R, counted, counted_unread
+from service.core.reservation import Reservation
 from service.core.sending import MessageRefused, ProviderUnavailable, Sending, unless_followed
 from service.core.store_health import StoreUnavailable
 from service.core.undoing import Undoing

@@ -11,10 +11,10 @@ from service.core.channels import Channel
 from service.core.idempotency import IdempotencyKey
 from service.core.issue_policy import IssuePolicy
 from service.core.keyring import Keyring
-from service.core.limiter import Reservation
 from service.core.payment import bound
 from service.core.profiles import Profile
 from service.core.reports.blocked import UNSENT, counted
+from service.core.reservation import Reservation
 from service.core.store_health import StoreUnavailable
 from service.core.undoing import Taken
 from service.core.verification import Verification, partition_of

@@ -16,7 +16,7 @@ from functools import partial
 
 from service.core.event_log import EventLog
 from service.core.idempotency import Abandoned, Idempotency, IdempotencyKey
-from service.core.limiter import Reservation
+from service.core.reservation import Reservation
 from service.core.retrying import Retries
 from service.core.sending import MessageRefused
 from service.core.store_health import StoreUnavailable

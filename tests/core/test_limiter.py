@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 from service.core.breaker import SendingHalted
 from service.core.channels import Channel
 from service.core.keyring import Keyring
-from service.core.limiter import Limiter, LimitPolicy, Reservation
+from service.core.limiter import Limiter, LimitPolicy
 from service.core.limits import Limited, Limits, Reserved, Unit
 from service.core.payment import Payment
 from service.core.phone import CountryNotAllowed
 from service.core.prices import Budget, Prices
 from service.core.profiles import Issued
+from service.core.reservation import Reservation
 from service.core.store_health import StoreUnavailable
 from service.core.verification import VerificationRequest
 

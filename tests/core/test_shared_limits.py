@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 import pytest
 
 from service.core import shared_limits
-from service.core.limiter import Reservation
 from service.core.limits import Limit, Limited, Limits, Reserved, Unit
 from service.core.partitions import PARTITIONS
+from service.core.reservation import Reservation
 from service.core.shared_limits import SharedLimits
 from service.core.store_health import StoreUnavailable
 
