@@ -69,7 +69,7 @@ async def served(engine_name, *, waits):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(200)
+@pytest.mark.timeout(330)
 @pytest.mark.parametrize(("engine_name", "fault", "waits"), _cases())
 async def test_a_fault_loses_nothing_that_was_waited_for(request, engine_name, fault, waits):
     """Clients see 503 with Retry-After only; nothing is lost, twice, forgotten, stuck, unasked or immortal."""
