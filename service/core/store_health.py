@@ -96,7 +96,7 @@ class StoreHealth:
     partitions: tuple[str, ...]
     faults: Mapping[str, StoreFault]  # by partition; one that is not here works
     api_keys: StoreFault | None = None
-    lacking: tuple[str, ...] = ()  # commands that other steps need, such as those of the worker, and may not run
+    lacking: tuple[str, ...] = ()  # commands of other steps, such as the worker, as `faults.lacking` takes them
 
     @property
     def is_ready(self) -> bool:

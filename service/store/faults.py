@@ -161,7 +161,9 @@ def unavailable(step: str, error: RedisError) -> StoreUnavailable:
 
 
 def lacking(commands: Iterable[str]) -> StoreFault:
-    """Return the fault of a Redis user without permission for these commands."""
+    """Return the fault of a user who may not run these commands, or of a Redis that lacks those with a '?'."""
+    if unknown := sorted(name.removeprefix("?") for name in commands if name.startswith("?")):
+        return StoreFault(StoreCause.UNKNOWN_COMMAND, FIXES[StoreCause.UNKNOWN_COMMAND], " ".join(unknown))
     detail = " ".join(f"+{name}" for name in sorted(commands))
     return StoreFault(StoreCause.NO_PERMISSION, FIXES[StoreCause.NO_PERMISSION], detail)
 

@@ -1,4 +1,4 @@
-"""Health check: one small script that writes in every partition, and finds which permissions the Redis user lacks.
+"""Health check: one small script that writes in every partition, and finds the commands that Redis or its user lacks.
 
 On one server the script runs once for all partitions; in a cluster it runs once for each, in parallel. All of them end
 within the time-out of the store, however many nodes are down.
@@ -53,7 +53,7 @@ class RedisHealth:
     def _fault(self, answer: StoreUnavailable | bytes) -> StoreFault | None:
         if isinstance(answer, StoreUnavailable):
             return answer.fault
-        refused = _refused(answer) & self._needed
+        refused = {name for name in _refused(answer) if name.removeprefix("?") in self._needed}
         return lacking(refused) if refused else None
 
     async def _api_keys(self) -> StoreFault | None:

@@ -28,9 +28,9 @@ from tests.redis_client.servers import cluster, eventually, opened, server
 HERE = "127.0.0.1"
 
 
-async def look(url, *, times=1, timeout_seconds=1.0):
+async def look(url, *, times=1, timeout_seconds=1.0, wait=None):
     """Return the health of the server of a URL, at the last of several looks."""
-    async with opened(url, timeout_seconds=timeout_seconds) as client:
+    async with opened(url, timeout_seconds=timeout_seconds, wait=wait) as client:
         for number in range(times):
             await asyncio.sleep(0.1 if number else 0)  # longer than the pause after a failure
             health = await RedisHealth(Scripts(client)).look()
@@ -233,8 +233,12 @@ async def test_a_server_that_lacks_a_command(tmp_path):
     """A renamed command is not mistaken for a missing permission; one that only the worker needs is listed."""
     with server(tmp_path / "redis", "--rename-command", "EVALSHA", "") as node:
         assert await cause(node.url) is StoreCause.UNKNOWN_COMMAND
+    with server(tmp_path / "in_scripts", "--rename-command", "HINCRBY", "") as node:
+        assert await cause(node.url) is StoreCause.UNKNOWN_COMMAND
+    with server(tmp_path / "waits", "--rename-command", "WAIT", "") as node:
+        assert await cause(node.url, wait=WaitPolicy(1, 50)) is StoreCause.UNKNOWN_COMMAND
     with server(tmp_path / "other", "--rename-command", "ZREVRANGE", "") as node:
-        assert (await look(node.url)).lacking == ("zrevrange",)
+        assert (await look(node.url)).lacking == ("?zrevrange",)
 
 
 async def test_no_server(node, tmp_path):
