@@ -2,10 +2,13 @@
 
 import pytest
 
+from service.core.store_health import StoreCause
 from service.diagnosis import examine
-from service.diagnosis.replicas import replica_findings
-from service.redis_client import open_redis_client
-from tests.redis_client.servers import replicated_server
+from service.diagnosis.replicas import replica_findings, wait_findings
+from service.redis_client import WaitPolicy, open_redis_client
+from service.store.faults import FIXES
+from service.store.scripts import Scripts
+from tests.redis_client.servers import replicated_server, server
 
 
 @pytest.fixture(scope="module")
@@ -62,3 +65,32 @@ async def test_enough_replicas_are_fine(primary):
     [(level, text)] = await found(primary.url, 1)
     assert (level, "1 of 1 replicas" in text) == ("ok", True)
     assert "after a failover until the old primary follows the new one, they get 503" in text
+
+
+async def tried(url, waited_for=1, *, is_working=True):
+    """Return the level and the text of the findings of a wait."""
+    client = await open_redis_client(url, client_name="tests", wait=WaitPolicy(waited_for, 500))
+    infos = [{"slave0": "ip=1,state=online"}] * waited_for
+    try:
+        findings = await wait_findings(Scripts(client), waited_for, infos, is_working=is_working)
+        return [(finding.level, finding.text) for finding in findings]
+    finally:
+        await client.close()
+
+
+async def test_a_replica_that_does_not_follow_is_an_error(tmp_path):
+    """INFO calls a frozen replica online, so a wait is tried. If it fails, or Redis does not work, nothing is fine."""
+    with replicated_server(tmp_path) as (primary, replica):
+        assert [level for level, _ in await tried(primary.url)] == ["ok"]
+        assert await tried(primary.url, is_working=False) == []
+        replica.freeze()
+        [(level, text)] = await tried(primary.url)
+    assert level == "error"
+    assert text == f"Redis, all partitions: not_replicated. {FIXES[StoreCause.NOT_REPLICATED]}"
+
+
+async def test_an_engine_that_refuses_to_wait_is_an_error(tmp_path):
+    """The cause is that of the engine, with its fix."""
+    with server(tmp_path / "redis", "--rename-command", "WAIT", "") as running:
+        [(level, text)] = await tried(running.url)
+    assert (level, text.startswith("Redis, all partitions: unknown_command.")) == ("error", True)

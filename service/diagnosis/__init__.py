@@ -17,7 +17,6 @@ from service.config.policies import few_descriptors, message_texts, twilio_accou
 from service.config.settings import Settings, missing_to_serve
 from service.config.web_addresses import is_for_development
 from service.core.api_keys import ApiKey
-from service.core.partitions import PARTITIONS
 from service.core.store_health import StoreCause, StoreUnavailable
 from service.descriptors import raise_limit
 from service.diagnosis.channels import channel_choices, channel_findings
@@ -26,7 +25,8 @@ from service.diagnosis.inbound import inbound_findings
 from service.diagnosis.looks import kept_keys, look_findings
 from service.diagnosis.money import budget_use, money_choices
 from service.diagnosis.outbox import outbox_findings
-from service.diagnosis.replicas import replica_findings
+from service.diagnosis.partitions import partition_findings
+from service.diagnosis.replicas import wait_findings
 from service.embedded.server import EmbeddedUnavailable
 from service.providers.twilio.gateway import open_twilio
 from service.store.clocks import Clock, primary_clocks, replica_clocks
@@ -151,6 +151,7 @@ async def _redis(scripts: Scripts, url: str | None, waited_for: int) -> list[Fin
                 Finding("warn", f"Redis: its configuration was not checked, because INFO fails: {away.fault.sentence}")
             )
         return findings
+    waits = await wait_findings(scripts, waited_for, infos, is_working=not findings)
     clocks = primary_clocks(infos, asked_at=asked_at)
     replicas, unread = ([], {}) if url is None else await replica_clocks(url, infos)
     findings += [
@@ -160,8 +161,7 @@ async def _redis(scripts: Scripts, url: str | None, waited_for: int) -> list[Fin
         )
         for name, fault in unread.items()
     ]
-    findings += replica_findings(waited_for, infos)
-    return findings + _clocks([*clocks, *replicas]) + _setup(infos, is_embedded=url is None)
+    return findings + waits + _clocks([*clocks, *replicas]) + _setup(infos, is_embedded=url is None)
 
 
 def _clocks(clocks: Sequence[Clock]) -> list[Finding]:
@@ -195,10 +195,7 @@ async def _work(scripts: Scripts) -> list[Finding]:
             break
         await asyncio.sleep(_PAUSE_SECONDS)  # the client caches a failure to connect for a moment
         health = await look.look()
-    findings = [
-        Finding("error", f"Redis, {_named(partitions)}: {fault.cause}. {fault.sentence}")
-        for fault, partitions in health.by_fault().items()
-    ]
+    findings = partition_findings(health)
     if findings:
         return findings
     if apart := health.api_keys or await look.look_apart():
@@ -207,10 +204,6 @@ async def _work(scripts: Scripts) -> list[Finding]:
         fault = lacking(health.lacking)
         findings.append(Finding("error", f"Redis, the worker and the commands: {fault.cause}. {fault.sentence}"))
     return findings
-
-
-def _named(partitions: Sequence[str]) -> str:
-    return "all partitions" if len(partitions) == len(PARTITIONS) else f"partitions {' '.join(partitions)}"
 
 
 def _setup(infos: Sequence[Mapping[str, str]], *, is_embedded: bool) -> list[Finding]:

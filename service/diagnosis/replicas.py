@@ -1,10 +1,34 @@
-"""Compares `OTP_WAIT_REPLICAS` with the replicas of each primary: it says what a failover could lose."""
+"""Compares `OTP_WAIT_REPLICAS` with the replicas of each primary: it says what a failover could lose.
+
+INFO calls a replica online for a minute after it has frozen, so waits are tried too: twice, because a replica that has
+just connected is late once.
+"""
 
 from collections.abc import Mapping, Sequence
 
 from service.diagnosis.finding import Finding
+from service.diagnosis.partitions import partition_findings
+from service.store.health import RedisHealth
+from service.store.scripts import Scripts
 
 _LOST = "A failover can lose approvals: their codes could be used again, and their confirmations would never be made."
+
+_LOOKS = 2
+
+
+async def wait_findings(
+    scripts: Scripts, waited_for: int, infos: Sequence[Mapping[str, str]], *, is_working: bool
+) -> list[Finding]:
+    """Return what is wrong, by the INFO of the primaries and, if Redis works otherwise, by a wait in each partition."""
+    findings = replica_findings(waited_for, infos)
+    if not waited_for or any(finding.level == "error" for finding in findings):
+        return findings
+    look, failed = RedisHealth(scripts), list[Finding]()
+    for _ in range(_LOOKS if is_working else 0):
+        failed = partition_findings(await look.look_at_replicas())
+        if not failed:
+            break
+    return failed + [finding for finding in findings if finding.level != "ok" or (is_working and not failed)]
 
 
 def replica_findings(waited_for: int, infos: Sequence[Mapping[str, str]]) -> list[Finding]:

@@ -11,6 +11,7 @@ from service.core.partitions import PARTITIONS
 from service.core.store_health import StoreFault, StoreHealth, StoreUnavailable
 from service.store import keys as redis_keys
 from service.store.faults import lacking
+from service.store.replication import NOT_REPLICATED, replicas_follow
 from service.store.scripts import Scripts, load_scripts
 
 _CALL = re.compile(r"redis\.p?call\('([A-Z]+)'")
@@ -44,6 +45,12 @@ class RedisHealth:
             lacking=tuple(sorted(set().union(*(refused for _, refused in looks)))),
         )
 
+    async def look_at_replicas(self) -> StoreHealth:
+        """Let every partition wait for its replicas once, as an approval does."""
+        faults = await asyncio.gather(*map(self._wait, PARTITIONS))
+        failed = {name: fault for name, fault in zip(PARTITIONS, faults, strict=True) if fault is not None}
+        return StoreHealth(tuple(PARTITIONS), failed)
+
     async def look_apart(self) -> StoreFault | None:
         """Try what lies outside the partitions: the limits and the Idempotency-Keys."""
         keys = [redis_keys.limit("health", "0"), redis_keys.idempotency("health")]
@@ -55,6 +62,13 @@ class RedisHealth:
             return answer.fault
         refused = {name for name in _refused(answer) if name.removeprefix("?") in self._needed}
         return lacking(refused) if refused else None
+
+    async def _wait(self, partition: str) -> StoreFault | None:
+        try:
+            written = await replicas_follow(self._scripts, partition)
+        except StoreUnavailable as away:
+            return away.fault
+        return None if written.is_replicated else NOT_REPLICATED
 
     async def _api_keys(self) -> StoreFault | None:
         try:

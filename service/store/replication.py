@@ -23,6 +23,7 @@ from service.core.retrying import Retries
 from service.core.store_health import StoreCause, StoreFault, StoreUnavailable
 from service.core.verification import CheckResult, Status, Verdict, Verification, partition_of
 from service.core.verification_store import Check, DueFallback, NewVerification
+from service.redis_client import Written
 from service.store import keys as redis_keys
 from service.store.faults import FIXES
 from service.store.policy import RecordPolicy
@@ -35,7 +36,14 @@ _MARKER_MS = 60_000  # as in replicated.lua
 _RECENT_SECONDS = 0.005
 _REPEATED_FOR_SECONDS = 60.0  # of a failover, most take less
 _WINDOW_SECONDS, _SPANS = 60, 6
+NOT_REPLICATED = StoreFault(StoreCause.NOT_REPLICATED, FIXES[StoreCause.NOT_REPLICATED])
 _VERDICTS = {word.encode(): word for word in Verdict}
+
+
+async def replicas_follow(scripts: Scripts, partition: str, *, unless_within: float = 0.0) -> Written:
+    """Wait until the replicas have all that the node of a partition held before, or had so within these seconds."""
+    key = redis_keys.replication_marker(partition)
+    return await scripts.command_and_wait("SET", key, "", "PX", _MARKER_MS, key=key, unless_within=unless_within)
 
 
 class LongestWait:
@@ -164,11 +172,9 @@ class ReplicatedVerifications(RedisVerifications):
 
     async def _replicas_follow(self, partition: str) -> None:
         """Wait until the replicas have all that the node of a partition held before, or had so a moment ago."""
-        began_at, key = time.monotonic(), redis_keys.replication_marker(partition)
+        began_at = time.monotonic()
         try:
-            written = await self._scripts.command_and_wait(
-                "SET", key, "", "PX", _MARKER_MS, key=key, unless_within=_RECENT_SECONDS
-            )
+            written = await replicas_follow(self._scripts, partition, unless_within=_RECENT_SECONDS)
         finally:
             self.longest_wait.note(began_at)
         if not written.is_replicated:
@@ -192,9 +198,8 @@ class ReplicatedVerifications(RedisVerifications):
         return tuple(written.result[1:])
 
     def _not_replicated(self, step: str) -> StoreUnavailable:
-        fault = StoreFault(StoreCause.NOT_REPLICATED, FIXES[StoreCause.NOT_REPLICATED])
-        self._scripts.note(fault)
-        return StoreUnavailable(f"{step}: {fault.cause}", fault)
+        self._scripts.note(NOT_REPLICATED)
+        return StoreUnavailable(f"{step}: {NOT_REPLICATED.cause}", NOT_REPLICATED)
 
     def _given_up(self, event: str, verification_id: str, reason: str) -> None:
         self._event_log(event, verification_id=verification_id, reason=reason)
