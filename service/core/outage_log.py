@@ -16,11 +16,19 @@ _QUIET_SECONDS = 5.0
 
 
 class OutageLog:
-    """Logs the outages that one worker meets."""
+    """Logs the outages that one worker meets, or others under events of their own."""
 
-    def __init__(self, event_log: EventLog, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        event_log: EventLog,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        failed: str = "worker_waits_for_store",
+        ended: str = "worker_continues",
+    ) -> None:
         self._event_log = event_log
         self._clock = clock
+        self._failed_event, self._ended_event = failed, ended
         self._since: float | None = None  # None: the store works
         self._last_failure = self._next_line = self._pause_seconds = 0.0
 
@@ -30,12 +38,12 @@ class OutageLog:
         if self._since is None:
             self._since, self._next_line, self._pause_seconds = now, now, _FIRST_PAUSE_SECONDS
         if now >= self._next_line:
-            self._event_log("worker_waits_for_store", reason=str(away))
+            self._event_log(self._failed_event, reason=str(away))
             self._next_line = now + self._pause_seconds
             self._pause_seconds = min(2 * self._pause_seconds, _LONGEST_PAUSE_SECONDS)
 
     def worked(self) -> None:
         """Note that a step succeeded."""
         if self._since is not None and self._clock() - self._last_failure >= _QUIET_SECONDS:
-            self._event_log("worker_continues", waited_ms=round((self._last_failure - self._since) * 1000))
+            self._event_log(self._ended_event, waited_ms=round((self._last_failure - self._since) * 1000))
             self._since = None

@@ -62,6 +62,8 @@ _LEVEL_OF = {
     "lost_message_not_found": "warning",
     "worker_waits_for_store": "warning",
     "worker_continues": "warning",  # as the line that it ends
+    "replication_wait_failed": "warning",
+    "replication_wait_works": "warning",  # likewise
     "store_clock_stepped_back": "warning",
     "append_only_file_cut": "warning",
     "dashboard_action": "warning",  # so that it is written at the default level, and dropped last

@@ -12,13 +12,15 @@ for them the waits are repeated in the background.
 
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
 from service.core.channels import Channel
 from service.core.event_log import EventLog
 from service.core.keyring import Keyring
+from service.core.outage_log import OutageLog
 from service.core.retrying import Retries
 from service.core.store_health import StoreCause, StoreFault, StoreUnavailable
 from service.core.verification import CheckResult, Status, Verdict, Verification, partition_of
@@ -88,6 +90,7 @@ class ReplicatedVerifications(RedisVerifications):
         self._event_log = event_log
         self._decide, self.check = self.check, self._check
         self.longest_wait = LongestWait()
+        self._outage_log = OutageLog(event_log, failed="replication_wait_failed", ended="replication_wait_works")
 
     async def issue(self, new: NewVerification, digest: bytes) -> Verification:
         """Write a verification and its first send, and wait."""
@@ -172,30 +175,38 @@ class ReplicatedVerifications(RedisVerifications):
 
     async def _replicas_follow(self, partition: str) -> None:
         """Wait until the replicas have all that the node of a partition held before, or had so a moment ago."""
-        began_at = time.monotonic()
-        try:
+        with self._noted():
             written = await replicas_follow(self._scripts, partition, unless_within=_RECENT_SECONDS)
-        finally:
-            self.longest_wait.note(began_at)
-        if not written.is_replicated:
-            raise self._not_replicated("marker")
+            if not written.is_replicated:
+                raise self._not_replicated("marker")
 
     async def _look(self, verification_id: str, *, sends: int) -> None:
         """Wait until the replicas have what was written of a verification."""
         await self._wait("look", verification_id, [str(sends)])
 
     async def _wait(self, step: str, verification_id: str, args: Sequence[str]) -> Sequence[Any]:
+        with self._noted():
+            written = await self._scripts.run_and_wait("replicated", _keys(verification_id), [step, *args])
+            answer: bytes = written.result[0]
+            if answer not in {b"lost", step.encode()}:
+                raise refused("replicated", answer)
+            if answer == b"lost" or not written.is_replicated:
+                raise self._not_replicated(step)
+        return tuple(written.result[1:])
+
+    @contextmanager
+    def _noted(self) -> Iterator[None]:
+        """Note one wait for the metrics and the log."""
         began_at = time.monotonic()
         try:
-            written = await self._scripts.run_and_wait("replicated", _keys(verification_id), [step, *args])
+            yield
+        except StoreUnavailable as away:
+            self._outage_log.failed(away)
+            raise
+        else:
+            self._outage_log.worked()
         finally:
             self.longest_wait.note(began_at)
-        answer: bytes = written.result[0]
-        if answer not in {b"lost", step.encode()}:
-            raise refused("replicated", answer)
-        if answer == b"lost" or not written.is_replicated:
-            raise self._not_replicated(step)
-        return tuple(written.result[1:])
 
     def _not_replicated(self, step: str) -> StoreUnavailable:
         self._scripts.note(NOT_REPLICATED)

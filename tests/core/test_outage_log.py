@@ -59,3 +59,12 @@ def test_a_store_that_works_in_part_is_one_outage(outages):
         outages.fail_for(1)
         outages.log.worked()
     assert [event for _, event, _ in outages.lines] == ["worker_waits_for_store"] * 6
+
+
+def test_others_have_events_of_their_own(outages):
+    """Outages of another kind are logged in the same way, under the names that are given."""
+    outages.log = OutageLog(outages._write, clock=lambda: outages.now, failed="wait_failed", ended="wait_works")
+    outages.fail_for(1)
+    outages.now += 5
+    outages.log.worked()
+    assert [event for _, event, _ in outages.lines] == ["wait_failed", "wait_works"]

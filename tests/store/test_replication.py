@@ -65,8 +65,9 @@ async def waiting(stores, *, replicas=0, late=(), waits_for_issues=False, **poli
         policy,
         waits_for_issues=waits_for_issues,
         retries=retries,
-        event_log=lambda *_, **__: None,
+        event_log=lambda event, /, **fields: opened.lines.append((event, fields)),
     )
+    opened.lines = []
     try:
         yield opened
     finally:
@@ -131,6 +132,22 @@ async def test_an_approval_that_is_not_replicated_stays_pending_and_is_repeated_
         assert result.verification.attempts == 2
         assert await opened.verdict(verification, "111111") is Verdict.USED
     assert await stores.pending() == [sid_of(verification)]
+
+
+async def test_waits_in_vain_are_logged_at_once_and_then_rarely(stores):
+    """Of all that fail within a second the log has one line, with the reason; of those that succeed it has none."""
+    verification = await stores.sent()
+    async with waiting(stores) as opened:
+        assert await opened.verdict(verification, "111111") is Verdict.APPROVED
+        assert opened.lines == []
+    for step in ("look", "tell", "marker"):
+        async with waiting(stores, late=(step,), waits_for_issues=True) as late:
+            for _ in range(3):
+                if step == "look":
+                    await refused(late.sent())
+                else:
+                    await refused(late.check(await late.sent(), "111111"))
+            assert late.lines == [("replication_wait_failed", {"reason": f"{step}: not_replicated"})]
 
 
 async def test_guesses_neither_end_nor_take_an_approval_that_waits(stores):
