@@ -99,7 +99,8 @@ def without_slots(totals: Mapping[str, int]) -> Counter[str]:
 def with_zeros(totals: Mapping[str, int]) -> dict[str, int]:
     """Add the events of which the rules want the first one too: Prometheus sees no increase when a series begins."""
     places = {name.partition(":")[2] for name in totals if name.count(":") == 2}  # noqa: PLR2004 - country and channel
-    return {f"{event}:{place}": 0 for event in _FROM_ZERO for place in places} | dict(totals)
+    zeros = {f"{event}:{place}": 0 for event in _FROM_ZERO for place in places}
+    return {_NOT_REPLICATED: 0} | zeros | dict(totals)
 
 
 def _histograms(totals: Mapping[str, int]) -> Iterable[HistogramMetricFamily]:
@@ -121,6 +122,7 @@ def _histograms(totals: Mapping[str, int]) -> Iterable[HistogramMetricFamily]:
         yield family
 
 
+_NOT_REPLICATED = "store_error:not_replicated"
 _FROM_ZERO = ("approved", "confirmation_failed", "refused")
 _BOUNDS = (*range(0, 20, 2), 20, 24, 28, 32)  # slots: whole seconds, from 1 to 1024, then up to 65536
 _TO_DELIVER, _TO_CONVERT = "otp_time_to_deliver_seconds", "otp_time_to_convert_seconds"

@@ -159,9 +159,16 @@ def test_the_counters_become_four_families():
         ("otp_sends_total", "sms", "US", "refused"): 0,
         ("otp_sends_total", "sms", "DE", "refused"): 0,
         ("otp_numbers_total", "stopped"): 2,
+        ("otp_store_errors_total", "not_replicated"): 0,
         ("otp_log_lines_dropped_total",): 7,
         **{(name,): value for name, value in GAUGES.items()},
     }
+
+
+def test_waits_in_vain_begin_at_zero():
+    """An alert waits for them, and it must not miss the first one."""
+    counted = [samples(totals) for totals in ({}, {"store_error:not_replicated": 3})]
+    assert [read[("otp_store_errors_total", "not_replicated")] for read in counted] == [0, 3]
 
 
 def test_rare_events_begin_at_zero():
@@ -204,6 +211,7 @@ def test_a_gauge_may_have_a_label():
     read = samples({}, gauges=waiting)
     assert read == {
         ("otp_checks_total", "approved"): 0,
+        ("otp_store_errors_total", "not_replicated"): 0,
         ("otp_log_lines_dropped_total",): 0,
         ("otp_retries_waiting", "attach_sid"): 3,
         ("otp_retries_waiting", "another"): 0,
@@ -213,7 +221,8 @@ def test_a_gauge_may_have_a_label():
 
 def test_metrics_are_complete_before_the_first_send():
     """Before the first send the text is complete and has the gauges."""
-    nothing = {("otp_checks_total", "approved"): 0, ("otp_log_lines_dropped_total",): 0}
+    counters = {("otp_checks_total", "approved"), ("otp_store_errors_total", "not_replicated")}
+    nothing = dict.fromkeys([*counters, ("otp_log_lines_dropped_total",)], 0)
     assert samples({}) == nothing | {(name,): value for name, value in GAUGES.items()}
 
 
@@ -221,4 +230,4 @@ def test_an_unknown_counter_is_left_out():
     """A counter with an unknown name is left out, and special characters in labels are escaped."""
     read = samples({"odd": 1, "a:b:c:d": 1, 'issued:"\n\\:sms': 2})
     assert read[("otp_sends_total", "sms", '"\n\\', "issued")] == 2
-    assert len(read) == 6 + len(GAUGES)
+    assert len(read) == 7 + len(GAUGES)
