@@ -231,7 +231,7 @@ def _operations(
             ),
             is_draining=lambda: connections.is_draining,
             event_loop_lag=lambda: lag.seconds,
-            longest_wait=lambda: None if store.longest_wait is None else store.longest_wait.seconds,
+            waits=store.replicated,
             retries_waiting=lambda: {step: retries.waiting for step, retries in waiting.items()},
             errors_unwritten=lambda: errors.unwritten,
             metrics_text=metrics_text,

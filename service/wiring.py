@@ -52,7 +52,7 @@ from service.store.ledgers import RedisApiKeys, RedisIdempotency, RedisLimits
 from service.store.links import RedisLinks
 from service.store.lost_messages import RedisLostMessages
 from service.store.numbers import RedisNumbers
-from service.store.replication import LongestWait, ReplicatedVerifications
+from service.store.replication import ReplicatedVerifications
 from service.store.scripts import Scripts
 from service.store.verifications import RedisVerifications
 
@@ -87,7 +87,7 @@ class Store(NamedTuple):
     keyring: Keyring
     verifications: VerificationStore
     profiles: Profiles
-    longest_wait: LongestWait | None = None  # for replicas
+    replicated: ReplicatedVerifications | None = None  # the same, if they wait for replicas
 
 
 def new_store(
@@ -110,7 +110,7 @@ def new_store(
         retries=retries or Retries(),
         event_log=event_log,
     )
-    return Store(scripts, keyring, verifications, profiles, verifications.longest_wait)
+    return Store(scripts, keyring, verifications, profiles, verifications)
 
 
 @dataclass(frozen=True, slots=True)

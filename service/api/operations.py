@@ -25,6 +25,7 @@ from service.api.readiness import (
     RETRY_AFTER_SECONDS,
     QueueState,
     ReadinessResponse,
+    WaitState,
     draining,
     not_ready,
     readiness_response,
@@ -61,7 +62,7 @@ class OperationsView:
     is_draining: Callable[[], bool]
     event_loop_lag: Callable[[], float]
     metrics_text: Callable[[Counter[str] | None, Mapping[str, float]], bytes]
-    longest_wait: Callable[[], float | None] = lambda: None  # for replicas
+    waits: WaitState | None = None
 
 
 class OperationsEndpoints:
@@ -127,7 +128,9 @@ class OperationsEndpoints:
         health, queue = await asyncio.gather(self._health(), self._queue())
         if not health.is_ready:
             return problem_response(not_ready(health))
-        answer = readiness_response(health, queue, sending=self._sending(), process=self._process())
+        answer = readiness_response(
+            health, queue, sending=self._sending(), process=self._process(), waits=self._view.waits
+        )
         return Response(200, answer.model_dump_json(exclude_none=True).encode())
 
     async def metrics(self, request: Request) -> Response:  # noqa: ARG002
@@ -151,8 +154,8 @@ class OperationsEndpoints:
             "otp_sending_halted": 0 if self._view.sending_halted() is None else 1,
             "otp_event_loop_lag_seconds": self._view.event_loop_lag(),
         }
-        if (longest_wait := self._view.longest_wait()) is not None:
-            gauges["otp_replication_wait_seconds"] = longest_wait
+        if self._view.waits is not None:
+            gauges["otp_replication_wait_seconds"] = self._view.waits.longest_seconds
         if queue is not None:
             gauges |= {
                 "otp_outbox_pending": queue.pending,

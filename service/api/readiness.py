@@ -40,6 +40,18 @@ class QueueState(Protocol):
         """Whether some worker is alive."""
 
 
+class WaitState(Protocol):
+    """The state of the waits for replicas."""
+
+    @property
+    def state(self) -> str:
+        """`ok`, or why one failed within the last minute."""
+
+    @property
+    def longest_seconds(self) -> float:
+        """The longest one within the last minute."""
+
+
 class StoreTrouble(BaseModel):
     """Partitions that do not work, all for the same reason."""
 
@@ -77,6 +89,14 @@ class ReadinessResponse(BaseModel):
         description="`ok`, or why this process sends no messages. Checks continue.",
         examples=["ok"],
     )
+    replicas: str | None = Field(
+        default=None,
+        description=(
+            "`ok`, or why waits for replicas failed, so that approvals and issues got 503. "
+            "Absent without `OTP_WAIT_REPLICAS`."
+        ),
+        examples=["ok"],
+    )
     confirming: str = Field(description="`ok`, or why confirmations are not posted. Checks continue.", examples=["ok"])
     outbox_pending: int | None = Field(
         default=None, description="Confirmations that Twilio has not taken yet; absent when unknown."
@@ -87,7 +107,7 @@ class ReadinessResponse(BaseModel):
 
 
 def readiness_response(
-    health: StoreHealth, queue: QueueState | None, *, sending: str, process: str
+    health: StoreHealth, queue: QueueState | None, *, sending: str, process: str, waits: WaitState | None = None
 ) -> ReadinessResponse:
     """Say what works. The response is 200 even if part of the queue does not answer, since checks do not need it."""
     answer = ReadinessResponse(
@@ -96,6 +116,7 @@ def readiness_response(
         process=process,
         api_keys="ok" if health.api_keys is None else health.api_keys.cause.value,
         sending=sending,
+        replicas=None if waits is None else waits.state,
         confirming="unknown: part of the queue does not answer",
     )
     if queue is not None:

@@ -89,8 +89,22 @@ class ReplicatedVerifications(RedisVerifications):
         self._retries = retries
         self._event_log = event_log
         self._decide, self.check = self.check, self._check
-        self.longest_wait = LongestWait()
+        self._longest_wait = LongestWait()
+        self._failure: StoreCause | None = None
+        self._failed_at = 0.0
         self._outage_log = OutageLog(event_log, failed="replication_wait_failed", ended="replication_wait_works")
+
+    @property
+    def state(self) -> str:
+        """`ok`, or why a wait failed within the last minute."""
+        if self._failure is None or time.monotonic() - self._failed_at > _WINDOW_SECONDS:
+            return "ok"
+        return f"waits failed within the last minute: {self._failure}"
+
+    @property
+    def longest_seconds(self) -> float:
+        """The longest wait within the last minute; 0 without any."""
+        return self._longest_wait.seconds
 
     async def issue(self, new: NewVerification, digest: bytes) -> Verification:
         """Write a verification and its first send, and wait."""
@@ -201,12 +215,13 @@ class ReplicatedVerifications(RedisVerifications):
         try:
             yield
         except StoreUnavailable as away:
+            self._failure, self._failed_at = away.cause, time.monotonic()
             self._outage_log.failed(away)
             raise
         else:
             self._outage_log.worked()
         finally:
-            self.longest_wait.note(began_at)
+            self._longest_wait.note(began_at)
 
     def _not_replicated(self, step: str) -> StoreUnavailable:
         self._scripts.note(NOT_REPLICATED)

@@ -154,3 +154,19 @@ async def test_the_metrics_name_the_waits_in_vain(waiting, eventually):
         return 'otp_store_errors_total{cause="not_replicated"} 1.0' in text and longest >= 0.6
 
     assert await eventually(are_counted, seconds=30)
+
+
+async def test_readiness_says_that_waits_fail(waiting):
+    """Its response names the cause. It stays 200, since what does not wait goes on: reads, wrong codes, callbacks."""
+    service, frozen = waiting
+
+    async def replicas():
+        async with service.http.get("/readyz") as response:
+            assert response.status == 200
+            return (await response.json())["replicas"]
+
+    issued = await service.issue()
+    assert await replicas() == "ok"
+    with frozen():
+        await service.call("POST", *body_of(service, issued["id"]))
+        assert await replicas() == "waits failed within the last minute: not_replicated"

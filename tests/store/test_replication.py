@@ -580,9 +580,19 @@ async def test_what_a_process_that_does_not_wait_has_told_stays_so(stores):
         assert await opened.verdict(verification, "111111") is Verdict.USED
 
 
+async def test_the_state_is_that_of_the_last_minute(stores, monkeypatch):
+    """It names why a wait failed, and for no longer than a minute, also if nobody waits meanwhile."""
+    async with waiting(stores, replicas=1) as late:
+        assert late.verifications.state == "ok"
+        await refused(late.check(await stores.sent(), "111111"))
+        assert late.verifications.state == "waits failed within the last minute: not_replicated"
+        monkeypatch.setattr("service.store.replication._WINDOW_SECONDS", 0)
+        assert late.verifications.state == "ok"
+
+
 async def test_the_longest_wait_is_known(stores):
     """The time that a wait took, also one in vain, is kept for the metrics."""
     async with waiting(stores, replicas=1) as late:
-        assert late.verifications.longest_wait.seconds == 0
+        assert late.verifications.longest_seconds == 0
         await refused(late.verifications._look((await late.issue()).id, sends=1))
-        assert late.verifications.longest_wait.seconds >= WAIT_MS / 1000
+        assert late.verifications.longest_seconds >= WAIT_MS / 1000
