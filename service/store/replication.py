@@ -233,4 +233,5 @@ class ReplicatedVerifications(RedisVerifications):
 
 def _keys(verification_id: str) -> list[str]:
     partition = partition_of(verification_id)
-    return [redis_keys.verification(verification_id), redis_keys.replication_marker(partition)]
+    marker, stats = redis_keys.replication_marker(partition), redis_keys.stats(partition)
+    return [redis_keys.verification(verification_id), marker, stats]

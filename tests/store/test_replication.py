@@ -93,7 +93,7 @@ async def approvals(stores):
 
 
 async def test_of_an_approval_that_is_replicated_one_request_is_told(stores):
-    """Of many right checks at once one is approved, the others are `used`; one confirmation and one count remain."""
+    """Of many right checks at once one is approved, the others are `used`, and each is counted as such, once."""
     verification = await stores.sent()
     async with waiting(stores) as first, waiting(stores) as second:
         checks = [each.verdict(verification, "111111") for each in (first, second) * 4]
@@ -102,6 +102,7 @@ async def test_of_an_approval_that_is_replicated_one_request_is_told(stores):
     assert await status(stores, verification) is Status.APPROVED
     assert await stores.pending() == [sid_of(verification)]
     assert await approvals(stores) == 1
+    assert (await stores.stats.totals())["check:used"] == 7
 
 
 async def test_an_approval_is_counted_under_the_channel_of_its_send(stores):

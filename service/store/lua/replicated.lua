@@ -4,7 +4,7 @@
 -- WAIT counts only what its own connection wrote, so every step writes: the marker, if nothing else. It finds by the record
 -- itself that this node is the one that has what the caller asks about.
 --
--- KEYS   1 verification   2 marker
+-- KEYS   1 verification   2 marker   3 stats
 -- ARGV   1 'look' | 'tell' | 'take_back' | 'show'   2 look: how many sends there must be
 --        else: 2 token of the Idempotency-Key, or ''   3 a random text that this try alone has
 -- answer {'look'} the record is here
@@ -77,4 +77,6 @@ end
 mark()
 -- This very request was told already: by a repeat, or by a process that does not wait.
 if status == 'approved' and not marked and (told == '' or by_this_key) then return {step, 'approved'} end
-return {step, ({approved = 'used', canceled = 'canceled'})[status] or 'locked', shown(now_ms, read_record(KEYS[1]))}
+local verdict = ({approved = 'used', canceled = 'canceled'})[status] or 'locked'
+count(KEYS[3], 'check:' .. verdict)
+return {step, verdict, shown(now_ms, read_record(KEYS[1]))}
