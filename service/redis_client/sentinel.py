@@ -90,14 +90,19 @@ class Sentinels:
                 # In this order: an epoch that is newer than its address would name the old primary.
                 state = await ask(connection, "SENTINEL", "MASTER", self._target.service)
                 address = await ask(connection, "SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._target.service)
+                # Read within the session: what has another form is a ConnectionError, of this Sentinel alone.
+                is_named = address is not None and not isinstance(address, RedisError)
+                return _Answer(_epoch_of(state), _address_of(address)) if is_named else address
         except (RedisConnectionError, RedisTimeoutError) as error:
             return error
-        if not isinstance(address, list):
-            return address if isinstance(address, RedisError) else None
-        return _Answer(_epoch_of(state), (address[0].decode(), int(address[1])))
 
 
 def _epoch_of(state: Any) -> int:
     # A list of names and values, or an error where an ACL forbids the command: then all answers count alike.
     fields = dict(zip(state[::2], state[1::2], strict=False)) if isinstance(state, list) else {}
     return int(fields.get(b"config-epoch", 0))
+
+
+def _address_of(reply: Any) -> Address:
+    host, port = reply
+    return host.decode(), int(port)

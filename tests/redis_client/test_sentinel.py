@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -15,6 +15,8 @@ from service.redis_client.url import read_url
 from tests.free_ports import free_port
 from tests.redis_client.servers import eventually, opened, server
 
+NEWEST = b"*2\r\n$12\r\nconfig-epoch\r\n$1\r\n9\r\n"
+NAMED = b"*2\r\n$9\r\n127.0.0.1\r\n$1\r\n1\r\n"
 COUNT = Script("count", "#!lua\nreturn redis.call('INCR', KEYS[1])")
 
 
@@ -114,6 +116,47 @@ async def test_a_frozen_sentinel_leaves_time_for_the_command(tmp_path):
         frozen.freeze()
         async with opened(f"redis+sentinel://127.0.0.1:{frozen.port},127.0.0.1:{sentinel.port}/main") as redis:
             assert await redis.run(COUNT, ["n"], []) == 1
+
+
+@pytest.mark.parametrize(
+    ("state", "address"),
+    [
+        (b"*2\r\n$12\r\nconfig-epoch\r\n$1\r\nx\r\n", NAMED),
+        (b"*2\r\n*1\r\n:1\r\n$1\r\n1\r\n", NAMED),
+        (NEWEST, b"*2\r\n$9\r\n127.0.0.1\r\n$2\r\nzz\r\n"),
+        (NEWEST, b"*2\r\n$-1\r\n$-1\r\n"),
+        (NEWEST, b"*1\r\n$9\r\n127.0.0.1\r\n"),
+        (NEWEST, b"*2\r\n$1\r\n\xff\r\n$1\r\n1\r\n"),
+        (NEWEST, b"+OK\r\n"),
+        (NEWEST, b"?\r\n"),
+    ],
+)
+async def test_a_sentinel_that_answers_nonsense_is_skipped(tmp_path, state, address):
+    """One of two Sentinels answers in a form that none has: commands succeed, and the primary is watched."""
+
+    async def answer(reader, writer):
+        with suppress(ConnectionError):
+            while words := await reader.read(1000):
+                writer.write(address if b"GET-MASTER" in words else state if b"MASTER" in words else b"+OK\r\n")
+        writer.close()
+
+    with sentinel_service(tmp_path) as (_, _, sentinel):
+        async with await asyncio.start_server(answer, "127.0.0.1", 0) as liar:
+            url = f"redis+sentinel://127.0.0.1:{liar.sockets[0].getsockname()[1]},127.0.0.1:{sentinel.port}"
+            async with opened(f"{url}/main") as redis:
+                assert await redis.run(COUNT, ["n"], []) == 1
+            found = sentinels(f"{url}/main")
+            writer = await found.connect()
+            writer.transport.abort()
+            watching = asyncio.create_task(found.watch(lambda: None))
+            await asyncio.wait([watching], timeout=1.2)
+            assert not watching.done()
+            watching.cancel()
+            await asyncio.wait([watching])
+            async with opened(f"{url.partition(',')[0]}/main") as redis:
+                with pytest.raises(RedisConnectionError, match="no Sentinel names a primary"):
+                    await redis.ping()
+            await asyncio.sleep(0.01)  # for the sockets to close
 
 
 @pytest.mark.slow
