@@ -164,3 +164,25 @@ async def test_a_write_that_comes_late_is_not_taken_for_a_message(running, monke
     status, told = await ask(running, asked, "order-7")
     assert (status, len(running.messages())) == (201 if step == "issue" else 200, 2)
     assert (await running.verify(told["id"], running.codes()[-1]))["verdict"] == "approved"
+
+
+async def test_the_code_of_a_test_number_is_not_taken_from_its_repeat(start, monkeypatch):
+    """An issue to a test number fails, and is undone while its repeat has the same code: that code stays valid."""
+    running = await start(otp_test_numbers=f"{NUMBER}:493027")
+    issue, take_back, first = RedisVerifications.issue, RedisVerifications.take_back, iter((True,))
+    is_back = asyncio.Event()
+
+    async def fail_once(*given, **named):
+        return await (away if next(first, False) else issue)(*given, **named)
+
+    async def take_back_later(*given):
+        return await (take_back if is_back.is_set() else away)(*given)
+
+    monkeypatch.setattr(RedisVerifications, "issue", fail_once)
+    monkeypatch.setattr(RedisVerifications, "take_back", take_back_later)
+    assert (await ask(running, (PATH, {"to": NUMBER}), "order-7"))[0] == 503
+    status, told = await ask(running, (PATH, {"to": NUMBER}), "order-7")
+    assert status == 201
+    is_back.set()
+    await asyncio.sleep(1)  # for what is tried again
+    assert (await running.verify(told["id"], "493027"))["verdict"] == "approved"
