@@ -3,8 +3,9 @@
 Promises: a request that certainly sent nothing costs nothing. If Redis fails during the request, the caller gets 503,
 and the send and the key are given back in the background (`retrying`). The key is released only after the send is taken
 back, so that a repeat cannot find a send that was never made. Meanwhile the key is abandoned: a repeat takes the send
-back itself. What another request has taken over is left alone. If the process is killed, nothing is given back: it
-expires with its lease, its window or its record.
+back itself. While the next channel of a list follows, the key is kept: a repeat finds that verification. What another
+request has taken over is left alone. If the process is killed, nothing is given back: it expires with its lease, its
+window or its record.
 """
 
 import asyncio
@@ -18,9 +19,9 @@ from service.core.event_log import EventLog
 from service.core.idempotency import Abandoned, Idempotency, IdempotencyKey
 from service.core.reservation import Reservation
 from service.core.retrying import Retries
-from service.core.sending import MessageRefused
+from service.core.sending import MessageRefused, ProviderUnavailable
 from service.core.store_health import StoreUnavailable
-from service.core.verification import Verification
+from service.core.verification import Status, Verification
 from service.core.verification_store import UnknownVerification, VerificationStore, WrittenSend
 
 _LOOKS = 2  # a step whose answer did not come may still be carried out
@@ -57,15 +58,15 @@ class Undoing:
         try:
             yield taken
         except MessageRefused as refused:
-            await self._idempotency.release(key)  # a refusal that is kept has its answer already: this leaves it
+            await self._release(key, refused)  # a refusal that is kept has its answer already: this leaves it
             # What others cause stays counted, but for its price: numbers must not be probed for free.
             await (reservation.give_back() if refused.is_ours else reservation.give_back_money())
             raise
         except StoreUnavailable:
             await asyncio.gather(self._take_back(taken.send, key), reservation.give_back())
             raise
-        except Exception:
-            await asyncio.gather(self._idempotency.release(key), reservation.give_back())
+        except Exception as failed:
+            await asyncio.gather(self._release(key, failed), reservation.give_back())
             raise
         finally:
             reservation.end_probe()
@@ -94,6 +95,11 @@ class Undoing:
             raise
         return found
 
+    async def _release(self, key: IdempotencyKey | None, failed: Exception) -> None:
+        """Release the key, unless the next channel of a list follows: its answer is kept, maybe in the background."""
+        if not (isinstance(failed, MessageRefused | ProviderUnavailable) and failed.verification.is_followed):
+            await self._idempotency.release(key)
+
     async def _take_back(self, send: WrittenSend | None, key: IdempotencyKey | None) -> None:
         """Take a send back that was not handed to the provider, if it was written; then release the key."""
         if send is None:
@@ -120,4 +126,14 @@ class Undoing:
         except UnknownVerification:
             if next(more_looks, None) is not None:
                 raise StoreUnavailable("the send is not written, or not yet") from None
+            if await self._goes_on(send):
+                return  # the key is abandoned: its repeat finds the verification, instead of issuing another one
         await self._idempotency.release(key)
+
+    async def _goes_on(self, send: WrittenSend) -> bool:
+        """Tell whether a send is there without its code: it was refused, and the next channel of a list may follow."""
+        try:
+            found = await self._store.read(send.verification_id)
+        except UnknownVerification:
+            return False
+        return len(found.sends) > send.after and found.status is not Status.FAILED

@@ -11,6 +11,7 @@ from service.core.store_health import StoreUnavailable
 from service.sandbox import FaultPlan
 from service.store.ledgers import RedisIdempotency
 from service.store.verifications import RedisVerifications
+from tests.every_channel import offering_every_channel
 
 PATH = "/v1/verifications"
 NUMBER, OTHER = "+14155550123", "+12025550145"
@@ -148,6 +149,41 @@ async def test_an_unsent_issue_costs_nothing(start, own_redis, frozen, eventuall
     assert (await running.call("POST", PATH, {"to": NUMBER}, headers=KEYED))[0] == 201
     assert (await running.call("POST", PATH, {"to": NUMBER}))[0] == 429
     assert len(running.messages()) == 1
+
+
+@pytest.mark.parametrize(
+    ("store", "step", "kind"),
+    [
+        (RedisVerifications, "refuse", "refuse"),
+        (RedisVerifications, "refuse", "429"),
+        (RedisIdempotency, "finish", "429"),
+    ],
+)
+async def test_a_list_that_goes_on_is_not_issued_again(start, redis, monkeypatch, eventually, store, step, kind):  # noqa: PLR0917 - fixtures
+    """Twilio refuses the first message of a list, and the response of Redis is lost: a repeat gets the same."""
+    running = await offering_every_channel(start)(otp_worker=False)
+    code = 63016 if kind == "refuse" else None
+    running.sandbox.faults.plan(FaultPlan(endpoint="messages", kind=kind, code=code, count=3, channel="whatsapp"))
+    run, first = getattr(store, step), iter((True,))
+
+    async def lose_response(*given, **named):
+        if not next(first, False):
+            return await run(*given, **named)
+        if step == "refuse":
+            await run(*given, **named)
+        raise StoreUnavailable("ConnectionError")
+
+    monkeypatch.setattr(store, step, lose_response)
+    asked = {"to": NUMBER, "channels": [{"channel": "whatsapp"}, {"channel": "sms"}]}
+    status, _, _ = await running.call("POST", PATH, asked, headers=KEYED)
+    assert status == (503 if step == "refuse" else 201)
+    await undone(running, eventually)
+    running.sandbox.faults.end()
+    for _ in range(2):
+        status, told, _ = await running.call("POST", PATH, asked, headers=KEYED)
+        sends = [(send["channel"], send["status"]) for send in told["sends"]]
+        assert (status, sends) == (201, [("whatsapp", "failed")])
+    assert len(redis.keys("otp:{*}:v:*")) == 1
 
 
 async def test_a_send_refused_by_twilio_during_an_outage_costs_nothing(start, own_redis, frozen, eventually):
