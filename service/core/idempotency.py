@@ -61,6 +61,12 @@ class IdempotencyKey:
     tag: str
     fingerprint: str
     fence: str = field(default_factory=partial(secrets.token_urlsafe, 9), compare=False)  # of this request only
+    made_at: float = field(default_factory=time.monotonic, compare=False)
+
+    def require_lease(self) -> None:
+        """Raise `StoreUnavailable` if the claim may be another's: this process was frozen for longer than its lease."""
+        if time.monotonic() > self.made_at + LEASE_MS / 1000:
+            raise StoreUnavailable("the lease of the Idempotency-Key is over")
 
 
 @dataclass(frozen=True, slots=True)

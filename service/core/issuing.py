@@ -108,6 +108,8 @@ class Issuing:
             if abandoned is not None:  # the first request failed before it wrote the record of this id
                 new = new._replace(id=abandoned.verification_id)
             secret, digests = draw(self._keyring, new, fixed)
+            if repeatable.key is not None:
+                repeatable.key.require_lease()
             if not new.is_test:  # the code of a test number does not tell this send from that of a repeat
                 taken.send = WrittenSend(new.id, new.number_tag, digests[0], after=0)
             try:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from service.core import idempotency
 from service.core.store_health import StoreUnavailable
 from service.sandbox import FaultPlan
 from service.store.ledgers import RedisIdempotency
@@ -293,3 +294,21 @@ async def test_a_stopping_process_releases_its_key(start, launch, own_redis):
     assert own_redis.admin.keys("otp:idem:*") == []
     events = [json.loads(line)["event"] for line in process.log.splitlines() if line.startswith("{")]
     assert "idempotency_key_not_released" not in events
+
+
+async def test_an_issue_whose_lease_is_over_sends_nothing(running, monkeypatch):
+    """A process is frozen between claiming its key and writing: it sends nothing, since others may have issued."""
+    monkeypatch.setattr(idempotency, "LEASE_MS", 200)
+    begin, first = RedisIdempotency.begin, iter((True,))
+
+    async def begin_before_a_freeze(*given, **named):
+        begun = await begin(*given, **named)
+        if next(first, False):
+            await asyncio.sleep(0.3)
+        return begun
+
+    monkeypatch.setattr(RedisIdempotency, "begin", begin_before_a_freeze)
+    assert (await running.call("POST", PATH, {"to": NUMBER}, headers=KEYED))[0] == 503
+    assert running.messages() == []
+    assert (await running.call("POST", PATH, {"to": NUMBER}, headers=KEYED))[0] == 201
+    assert len(running.messages()) == 1
