@@ -349,7 +349,7 @@ def test_a_canceled_verification_is_called_canceled(person, demo, complaints, fo
 def test_the_countdown_to_the_next_code_is_readable(person, scheme):
     """The disabled button carries information: its contrast is at least 4.5 to 1, and each line starts at the edge."""
     person.page.emulate_media(color_scheme=scheme)
-    person.page.set_viewport_size({"width": 180, "height": 800})
+    person.page.set_viewport_size({"width": 120, "height": 800})
     person.page.evaluate("document.documentElement.style = 'color-scheme: light dark'")
     show_field(person)
     button = person.page.get_by_role("button", name="Send a new code (in")
