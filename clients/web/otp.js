@@ -469,7 +469,6 @@ export class OtpCodeInput extends (globalThis.HTMLElement ?? Object) {
 
   #show() {
     const input = this.#input;
-    const button = this.#resend;
     const { code, busy } = this;
     const waits = this.#waits;
     const isPassword = this.#known.password_length;
@@ -487,10 +486,10 @@ export class OtpCodeInput extends (globalThis.HTMLElement ?? Object) {
     put(this.#hint, this.#hintText());
     input.ariaInvalid = this.error && !waits ? true : null;
     input.readOnly = busy || waits || status === "approved";
-    button.hidden = isEnded || seconds == null;
-    button.disabled = seconds > 0;
-    button.ariaLive = seconds > 0 ? "off" : "polite";
-    put(button, this.#say(seconds > 0 ? "resend_in" : "resend", { wait: wait(seconds) }));
+    this.#resend.hidden = isEnded || seconds == null;
+    this.#resend.disabled = seconds > 0;
+    this.#resend.ariaLive = seconds > 0 ? "off" : "polite";
+    put(this.#resend, this.#say(seconds > 0 ? "resend_in" : "resend", { wait: wait(seconds) }));
     this.#internals.setFormValue(waits ? null : code ?? this.value);
     const valueMissing = this.hasAttribute("required") && !(isPassword ? this.value : code) && !input.readOnly;
     this.#internals.setValidity({ valueMissing }, this.#say("incomplete"), input);
@@ -500,7 +499,7 @@ export class OtpCodeInput extends (globalThis.HTMLElement ?? Object) {
       this.error ||= endedBy({ ...this.#known, status });
       this.#tell("otp-ended", { status, hadFocus });
     }
-    input.disabled = this.disabled || this.#isOver || (isEnded && status !== "expired");
+    if (!busy) input.disabled = this.disabled || this.#isOver || (isEnded && status !== "expired");
   }
 
   get #known() {
