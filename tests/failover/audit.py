@@ -49,6 +49,7 @@ async def audit(clients, engine, *, newest=None):
     With `newest` only so many of the last codes are typed again: the records of the others have expired.
     """
     found, service = Findings(), clients.service
+    patience = time.monotonic() + (PENDING_SECONDS if service.settings.otp_wait_replicas else 0)
     told = [pair for pair in clients.pairs if pair.id]
     await _settle(engine)
     found.lost = [pair for pair in told if pair.is_approved and not _is_confirmed(service, pair)]
@@ -56,16 +57,16 @@ async def audit(clients, engine, *, newest=None):
     await asyncio.sleep(engine.behind_seconds)  # a code from the future of Redis is not valid before its time
     known = told[-newest:] if newest else told
     for first in range(0, len(known), BATCH):
-        await asyncio.gather(*(_type_again(clients, pair, found) for pair in known[first : first + BATCH]))
+        await asyncio.gather(*(_type_again(clients, pair, found, patience) for pair in known[first : first + BATCH]))
     await _settle(engine)
     _confirmations(service, told, found)
     await asyncio.to_thread(_keys, engine, found)
     return found
 
 
-async def _type_again(clients, pair, found):
+async def _type_again(clients, pair, found, patience):
     """Require that what was approved is so for nobody else, and that what was not can be used, once."""
-    status, read = await _read(clients.service, pair)
+    status, read = await _read(clients.service, pair, patience)
     if status == 404 or (pair.is_approved and read.get("status") != "approved"):
         found.forgotten.append(pair)
     if status == 404:
@@ -79,12 +80,11 @@ async def _type_again(clients, pair, found):
         found.stuck.append(pair)
 
 
-async def _read(service, pair):
+async def _read(service, pair, patience):
     """Read a verification. One whose failover lost the last step of an approval reads as pending for two minutes."""
-    deadline = time.monotonic() + PENDING_SECONDS
     while True:
         status, read, _ = await service.call("GET", f"/v1/verifications/{pair.id}")
-        if not pair.is_approved or read.get("status") != "pending" or time.monotonic() > deadline:
+        if not pair.is_approved or read.get("status") != "pending" or time.monotonic() > patience:
             return status, read
         await asyncio.sleep(1)
 

@@ -6,7 +6,6 @@ import pytest
 
 from service.store import keys as redis_keys
 from tests.conftest import eventually, starter
-from tests.failover import audit as auditing
 from tests.failover.audit import audit
 from tests.failover.clients import Clients, Pair
 from tests.failover.engines import standalone
@@ -50,9 +49,8 @@ async def test_a_dropped_confirmation_is_found(clients, engine):
     assert await found(clients, engine) == {"lost"}
 
 
-async def test_an_undone_approval_is_found(clients, engine, monkeypatch):
+async def test_an_undone_approval_is_found(clients, engine):
     """A code that is approved again was approved twice, and its first approval was forgotten."""
-    monkeypatch.setattr(auditing, "PENDING_SECONDS", 0)
     RawRecord(engine.nodes[0].admin, clients.pairs[0].id).set("status", "pending")
     assert await found(clients, engine) == {"twice", "forgotten"}
 
