@@ -49,7 +49,8 @@ async def audit(clients, engine, *, newest=None):
     With `newest` only so many of the last codes are typed again: the records of the others have expired.
     """
     found, service = Findings(), clients.service
-    patience = time.monotonic() + (PENDING_SECONDS if service.settings.otp_wait_replicas else 0)
+    pending_seconds = PENDING_SECONDS + engine.behind_seconds  # by the clock of the node that took over
+    patience = time.monotonic() + (pending_seconds if service.settings.otp_wait_replicas else 0)
     told = [pair for pair in clients.pairs if pair.id]
     await _settle(engine)
     found.lost = [pair for pair in told if pair.is_approved and not _is_confirmed(service, pair)]
