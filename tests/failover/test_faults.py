@@ -83,5 +83,6 @@ async def test_a_fault_loses_nothing_that_was_waited_for(request, engine_name, f
         table.add(row.values())
     assert row.approved > 0
     if waits or engine_name == "standalone" or fault == "none":
-        assert set(row.errors) <= {"503"}, row.errors
+        # A lease seems longer where the new primary's clock is behind: longer than a process knows of its failures.
+        assert set(row.errors) <= ({"503", "409"} if engine.behind_seconds else {"503"}), row.errors
         assert row.found.broken() == {}
